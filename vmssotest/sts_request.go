@@ -1,0 +1,160 @@
+package vmssotest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/beevik/etree"
+)
+
+// request is a wst:RequestSecurityToken.
+type request struct {
+	seen                   map[string]bool
+	tokenType, requestType string
+	keyType                string
+	created, expires       time.Time // zero: no Lifetime
+	renewable, delegatable bool
+	useKey                 string
+	audiences              []string
+}
+
+// readRequest reads the body. Java's sample puts UseKey beside RequestSecurityToken; everybody else puts it inside.
+func readRequest(body *etree.Element) (*request, error) {
+	list, err := elements(body)
+	if err != nil {
+		return nil, err
+	}
+	r := &request{seen: map[string]bool{}}
+	if len(list) == 2 && is(list[1], nsWST, "UseKey") {
+		if err := r.read(list[1]); err != nil {
+			return nil, err
+		}
+		list = list[:1]
+	}
+	if len(list) != 1 || !is(list[0], nsWST, "RequestSecurityToken") {
+		return nil, errors.New("body is not one RequestSecurityToken")
+	}
+	if err := allowAttrs(list[0], "Context"); err != nil {
+		return nil, err
+	}
+	parts, err := elements(list[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, el := range parts {
+		if err := r.read(el); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case r.tokenType != saml2TokenType:
+		return nil, fmt.Errorf("TokenType %q is not issued", r.tokenType)
+	case r.requestType != issueRequest:
+		return nil, fmt.Errorf("RequestType %q is not known", r.requestType)
+	}
+	return r, nil
+}
+
+// read reads one part of the request, each at most once. What is not known here is refused: a wish must not be ignored in silence.
+func (r *request) read(el *etree.Element) (err error) {
+	if r.seen[el.Tag] {
+		return fmt.Errorf("%s twice", el.Tag)
+	}
+	r.seen[el.Tag] = true
+	if ns, _ := namespace(el, el.Space); ns != nsWST {
+		return fmt.Errorf("%s is not supported here", el.Tag)
+	}
+	switch el.Tag {
+	case "TokenType":
+		r.tokenType, err = trimmedText(el)
+	case "RequestType":
+		r.requestType, err = trimmedText(el)
+	case "KeyType":
+		r.keyType, err = trimmedText(el)
+	case "SignatureAlgorithm":
+		var uri string
+		if uri, err = trimmedText(el); err == nil {
+			_, _, err = signatureMethod(uri)
+		}
+	case "Lifetime":
+		var parts []*etree.Element
+		if parts, err = shape(el, nsWSU, "Created", "Expires"); err == nil {
+			r.created, r.expires, err = readPeriod(parts[0], parts[1])
+		}
+	case "Renewing":
+		err = allowAttrs(el, "Allow", "OK")
+		allow, ok := attr(el, "", "Allow")
+		if r.renewable = true; ok && err == nil { // WS-Trust 1.3, 5.2: the default is true
+			r.renewable, err = boolean(allow)
+		}
+	case "Delegatable":
+		var s string
+		if s, err = trimmedText(el); err == nil {
+			r.delegatable, err = boolean(s)
+		}
+	case "UseKey":
+		err = allowAttrs(el, "Sig")
+		r.useKey, _ = attr(el, "", "Sig")
+	case "Participants":
+		err = r.readAudiences(el)
+	default:
+		err = fmt.Errorf("%s is not supported here", el.Tag)
+	}
+	return err
+}
+
+// boolean reads an xs:boolean.
+func boolean(s string) (bool, error) {
+	switch s {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is not a boolean", s)
+}
+
+// readAudiences collects the addresses of wst:Participants (WS-Trust 1.3, 9.5), which become the token's audiences.
+func (r *request) readAudiences(el *etree.Element) error {
+	for _, c := range el.ChildElements() {
+		if is(c, nsWSA, "Address") {
+			s, err := trimmedText(c)
+			if err != nil {
+				return err
+			}
+			r.audiences = append(r.audiences, s)
+		} else if err := r.readAudiences(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkKey demands that a token for a key is asked for exactly if the message is signed, and that UseKey names that signature.
+func (r *request) checkKey(signed bool, signatureID string) error {
+	switch {
+	case r.keyType == bearerKey && signed:
+		return errors.New("KeyType Bearer in a signed message")
+	case r.keyType == publicKey && !signed:
+		return errors.New("KeyType PublicKey in a message that is not signed")
+	case r.keyType != bearerKey && r.keyType != publicKey:
+		return fmt.Errorf("KeyType %q is not known", r.keyType)
+	case signed && (r.useKey == "" || r.useKey != signatureID):
+		return fmt.Errorf("UseKey names %q, the signature is %q", r.useKey, signatureID)
+	case !signed && r.seen["UseKey"]:
+		return errors.New("UseKey in a message that is not signed")
+	}
+	return nil
+}
+
+// answer is the whole response, with the assertion as it was issued.
+func (r *request) answer(t Issued) string {
+	return `<?xml version="1.0" encoding="UTF-8"?><S:Envelope xmlns:S="` + nsSOAP + `"><S:Body>` +
+		`<wst:RequestSecurityTokenResponseCollection xmlns:wst="` + nsWST + `" xmlns:wsu="` + nsWSU + `" xmlns:wsse="` + nsWSSE + `">` +
+		`<wst:RequestSecurityTokenResponse><wst:TokenType>` + saml2TokenType + `</wst:TokenType>` +
+		`<wst:Lifetime><wsu:Created>` + stamp(t.NotBefore) + `</wsu:Created><wsu:Expires>` + stamp(t.NotOnOrAfter) + `</wsu:Expires></wst:Lifetime>` +
+		`<wst:RequestedSecurityToken>` + t.Assertion + `</wst:RequestedSecurityToken>` +
+		fmt.Sprintf(`<wst:Renewing Allow="%t" OK="false"/><wst:KeyType>%s</wst:KeyType><wst:Delegatable>%t</wst:Delegatable>`, r.renewable, r.keyType, r.delegatable) +
+		`</wst:RequestSecurityTokenResponse></wst:RequestSecurityTokenResponseCollection></S:Body></S:Envelope>`
+}
