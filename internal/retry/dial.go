@@ -1,0 +1,41 @@
+package retry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+)
+
+// DialError reports whether err says that no connection came about, so that nothing was sent: the name was not found, the port is closed, the
+// connect timed out, also on the way through a proxy. Any request can be repeated then.
+//
+// A cancelled context is no dial error, nor is a certificate that was not accepted: that will not change by itself. A deadline that passes
+// while a connection is made looks like a connect timeout and is one; the caller's context tells the two apart.
+func DialError(err error) bool {
+	if errors.Is(err, context.Canceled) || isCertificateError(err) {
+		return false
+	}
+	// The outermost OpError of a proxy that cannot be reached is "proxyconnect", with the "dial" inside.
+	for op := (*net.OpError)(nil); errors.As(err, &op); err = op.Err {
+		if op.Op == "dial" {
+			return true
+		}
+	}
+	return false
+}
+
+// isCertificateError reports whether a TLS handshake failed over a certificate. crypto/tls names all of these itself; verifiers of the
+// caller, such as a VerifyConnection, may return those of crypto/x509 bare.
+func isCertificateError(err error) bool {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+		roots        x509.SystemRootsError
+	)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) ||
+		errors.As(err, &invalid) || errors.As(err, &roots)
+}
