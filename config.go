@@ -1,0 +1,129 @@
+package vmsso
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/vmsso/vmsso/internal/endpoint"
+)
+
+// Config says what a [Transport] logs in to, with which tokens, and how. The
+// zero value of each optional field is a good choice.
+type Config struct {
+	// Endpoint is the system's URL, such as https://vcenter.example.com/sdk.
+	// Only requests to its exact origin (scheme, host and port) get the
+	// session. Required.
+	Endpoint string
+
+	// Source yields the tokens. Required; see package tokensource.
+	Source TokenSource
+
+	// Auth speaks the system's protocol. Required; for instance
+	// &soap.Authenticator{}.
+	Auth Authenticator
+
+	// Base sends the requests. This is where the CA, a proxy or a pinned
+	// certificate goes. Nil means http.DefaultTransport as it is when New runs.
+	Base http.RoundTripper
+
+	// MaxRetries is how often a request that did not happen (no connection,
+	// 429, 503 with Retry-After) or that is idempotent is repeated. 0 means 2;
+	// negative means none.
+	MaxRetries int
+
+	// LoginTimeout bounds one login, token included. 0 means 30 s.
+	LoginTimeout time.Duration
+
+	// ReplayBody is how many bytes of a body without GetBody are remembered,
+	// so that the request can be sent again in a new session. 0 means 1 MiB;
+	// negative means none, except for the first 4 KiB of XML and JSON, which
+	// are read ahead in any case. A longer body is not sent again: the caller
+	// gets the server's refusal, and the next request logs in.
+	ReplayBody int64
+
+	// RefusedWait is how long a refused token is not offered again. 0 means
+	// 3 minutes, the time in which five failures lock a vCenter account.
+	RefusedWait time.Duration
+
+	// AllowOwnLogin passes login requests of the caller's own code through
+	// instead of failing them with ErrOwnLogin.
+	AllowOwnLogin bool
+
+	// AllowHTTP allows plain http to hosts other than loopback. Everybody on
+	// the way can then take over the session.
+	AllowHTTP bool
+
+	// Logger gets logins, expiries, replays and logouts. Nil means silence.
+	Logger *slog.Logger
+
+	// Trace has functions that are called on the same events. May be nil.
+	Trace *Trace
+}
+
+// New returns a Transport. It sends nothing: the first request logs in.
+func New(cfg Config) (*Transport, error) {
+	u, err := endpoint.Parse("vmsso: Config.Endpoint", cfg.Endpoint, cfg.AllowHTTP)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Source == nil {
+		return nil, errors.New("vmsso: Config.Source is missing: it says where tokens come from (see package tokensource)")
+	}
+	if cfg.Auth == nil {
+		return nil, errors.New("vmsso: Config.Auth is missing: it says how to log in, for instance &soap.Authenticator{}")
+	}
+	if cfg.Base == nil {
+		cfg.Base = http.DefaultTransport
+	}
+	t := &Transport{
+		endpoint: u,
+		origin:   endpoint.OriginOf(u),
+		base:     cfg.Base,
+		auth:     cfg.Auth,
+		source:   cfg.Source,
+		cfg:      &cfg,
+		events:   newEvents(cfg.Logger, cfg.Trace, u.Host),
+		refused:  &refusals{wait: orDefault(cfg.RefusedWait, 3*time.Minute)},
+		breaker:  &breaker{},
+	}
+	t.life, t.end = context.WithCancelCause(context.Background())
+	if inner, ok := cfg.Base.(*Transport); ok && inner.origin == t.origin {
+		return nil, errors.New("vmsso: Config.Base is already a vmsso.Transport for this endpoint: wrap the client once")
+	}
+	cfg.LoginTimeout = orDefault(cfg.LoginTimeout, 30*time.Second)
+	cfg.ReplayBody = max(0, orDefault(cfg.ReplayBody, 1<<20))
+	cfg.MaxRetries = max(0, orDefault(cfg.MaxRetries, 2))
+	return t, nil
+}
+
+// Wrap returns a copy of c that is logged in, and the transport that does it,
+// which is to be closed. The transport of c becomes Config.Base. A nil c means
+// a zero http.Client.
+func Wrap(c *http.Client, cfg Config) (*http.Client, *Transport, error) {
+	wrapped := &http.Client{}
+	if c != nil {
+		*wrapped = *c
+	}
+	if wrapped.Transport != nil {
+		if cfg.Base != nil {
+			return nil, nil, errors.New("vmsso: both the client's Transport and Config.Base are set: set one")
+		}
+		cfg.Base = wrapped.Transport
+	}
+	t, err := New(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	wrapped.Transport = t
+	return wrapped, t, nil
+}
+
+func orDefault[T time.Duration | int | int64](v, byDefault T) T {
+	if v == 0 {
+		return byDefault
+	}
+	return v
+}

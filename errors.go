@@ -1,0 +1,160 @@
+package vmsso
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// The errors that callers branch on, with errors.Is. Most arrive inside a
+// [*LoginError], which says where and what the server said.
+var (
+	// ErrRejected: the server refused the credentials or the token. It is final
+	// until the source offers others; the transport does not try them again
+	// meanwhile, because a few failures lock an account.
+	ErrRejected = errors.New("refused by the server")
+	// ErrLocked: refused because the account is locked. It is also ErrRejected.
+	ErrLocked = fmt.Errorf("%w: the account is locked", ErrRejected)
+	// ErrPasswordExpired is also ErrRejected.
+	ErrPasswordExpired = fmt.Errorf("%w: the password has expired", ErrRejected)
+
+	ErrTokenExpired     = errors.New("the token has expired")
+	ErrUnsupportedToken = errors.New("not a usable SAML 2.0 token")
+	ErrUnsupportedKey   = errors.New("not a usable key")
+	ErrClockSkew        = errors.New("the clocks of client and server differ too much")
+	ErrSTSCertificate   = errors.New("the signing certificate of the security token service is not valid")
+	ErrTLSIdentity      = errors.New("the server's TLS certificate is not trusted")
+	ErrSessionLimit     = errors.New("the server has reached its limit of sessions")
+
+	// ErrOwnLogin: the caller's own code logs in through a transport that does
+	// that by itself. Nothing was sent.
+	ErrOwnLogin = errors.New("vmsso: this client is logged in by its transport: remove the explicit login, or set Config.AllowOwnLogin")
+	// ErrNoSession: there is no live session. Authenticator.Probe returns it.
+	ErrNoSession = errors.New("no live session")
+	// ErrClosed: the transport was closed.
+	ErrClosed = errors.New("vmsso: the transport is closed")
+)
+
+// A LoginError says why there is no session. It holds no secret: what it
+// quotes of the server is bounded and redacted.
+type LoginError struct {
+	Endpoint   string        // host of the system or of the token service
+	Stage      string        // "token", "RetrieveServiceContent", "LoginByToken" …
+	Status     int           // HTTP status, 0 if there was no answer
+	Fault      string        // what the server said: fault code and text
+	RetryAfter time.Duration // when another try may help, 0 if unknown
+	Err        error         // what it comes down to: see the errors of this package
+}
+
+func (e *LoginError) Error() string {
+	var b strings.Builder
+	b.WriteString("vmsso: log in")
+	if e.Endpoint != "" {
+		b.WriteString(" to " + e.Endpoint)
+	}
+	if e.Stage != "" {
+		b.WriteString(": " + e.Stage)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	switch {
+	case e.Fault != "" && e.Status != 0:
+		fmt.Fprintf(&b, " (HTTP %d: %q)", e.Status, e.Fault)
+	case e.Fault != "":
+		fmt.Fprintf(&b, " (%q)", e.Fault)
+	case e.Status != 0:
+		fmt.Fprintf(&b, " (HTTP %d)", e.Status)
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, "; not tried again for %v", e.RetryAfter.Round(time.Second))
+	}
+	if a := advice(e.Err); a != "" {
+		b.WriteString("; " + a)
+	}
+	return b.String()
+}
+
+func (e *LoginError) Unwrap() error { return e.Err }
+
+// Timeout tells whether the login ran out of time.
+func (e *LoginError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.Err, &t) && t.Timeout()
+}
+
+// advice is what a person can do about the error; the more special comes first.
+func advice(err error) string {
+	for _, a := range []struct {
+		is  error
+		say string
+	}{
+		{ErrLocked, "wait until the lock ends, and find out who sends the wrong password"},
+		{ErrPasswordExpired, "set a new password"},
+		{ErrSTSCertificate, "renew the signing certificate of vCenter Single Sign-On"},
+		{ErrClockSkew, "synchronise the clocks of this machine and of the server"},
+		{ErrTLSIdentity, "give Config.Base a transport that trusts the server's CA"},
+		{ErrSessionLimit, "log out sessions that are not used, or raise the limit"},
+		{ErrTokenExpired, "supply a fresh token, or use a source that renews it"},
+	} {
+		if errors.Is(err, a.is) {
+			return a.say
+		}
+	}
+	return ""
+}
+
+// loginError makes a LoginError of whatever a source or an Authenticator
+// returned. If that is one already, what it leaves open is filled in, in a copy:
+// the error may be shared.
+func loginError(endpoint, stage string, err error) *LoginError {
+	var le *LoginError
+	if !errors.As(err, &le) {
+		return &LoginError{Endpoint: endpoint, Stage: stage, Err: identify(err)}
+	}
+	filled := *le
+	filled.Err = identify(le.Err)
+	if filled.Endpoint == "" {
+		filled.Endpoint = endpoint
+	}
+	return &filled
+}
+
+// identify adds ErrTLSIdentity to what crypto/tls says of a certificate.
+func identify(err error) error {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	if errors.Is(err, ErrTLSIdentity) {
+		return err
+	}
+	if errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) {
+		return fmt.Errorf("%w: %w", ErrTLSIdentity, err)
+	}
+	return err
+}
+
+var _ interface {
+	error
+	Timeout() bool
+} = (*LoginError)(nil)
+
+var _ net.Error = timeoutError{}
+
+// timeoutError is the end of Config.LoginTimeout.
+type timeoutError struct{ after time.Duration }
+
+func (e timeoutError) Error() string {
+	return fmt.Sprintf("no answer within %v (LoginTimeout)", e.after)
+}
+func (e timeoutError) Timeout() bool   { return true }
+func (e timeoutError) Temporary() bool { return true }
+func (e timeoutError) Unwrap() error   { return context.DeadlineExceeded }

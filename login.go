@@ -1,0 +1,208 @@
+package vmsso
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Session returns the current session and logs in if there is none. It is for
+// code that needs the cookie or header itself. The server may end the session
+// at any time; the caller must not modify it.
+func (t *Transport) Session(ctx context.Context) (*Session, error) { return t.current(ctx) }
+
+// current returns the session, from one login for all who ask at the same time.
+// A caller whose context ends leaves at once; the login goes on for the others.
+func (t *Transport) current(ctx context.Context) (*Session, error) {
+	if s := t.session.Load(); s != nil {
+		return s, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if ctx.Value(loginOf{t}) != nil {
+		return nil, errors.New("vmsso: the login sends a request that needs the login: give the token source an http.Client that is not wrapped by this transport")
+	}
+	return wait(ctx, t.flight.DoChan("login", func() (any, error) {
+		if s := t.session.Load(); s != nil { // the flight before this one brought it
+			return s, nil
+		}
+		if !t.enter() {
+			return nil, ErrClosed
+		}
+		defer t.busy.Done()
+		start := time.Now()
+		t.events.loginStart()
+		s, err := t.detached(ctx, t.login)
+		if err == nil {
+			err = t.publish(s)
+		}
+		t.events.loginDone(ctx, time.Since(start), s, err)
+		return s, err
+	}))
+}
+
+// probe asks the server whether s is alive, once for all who ask at the same time.
+func (t *Transport) probe(ctx context.Context, s *Session) error {
+	_, err := wait(ctx, t.flight.DoChan("probe "+s.ID(), func() (any, error) {
+		if !t.enter() {
+			return nil, ErrClosed
+		}
+		defer t.busy.Done()
+		return t.detached(ctx, func(ctx context.Context) (*Session, error) {
+			return nil, t.auth.Probe(ctx, t.base, t.endpoint, s)
+		})
+	}))
+	return err
+}
+
+func wait(ctx context.Context, flight <-chan singleflight.Result) (*Session, error) {
+	select {
+	case r := <-flight:
+		s, _ := r.Val.(*Session)
+		return s, r.Err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// login gets a token and logs in with it. A source that wants to know of a
+// refusal may offer one more token.
+func (t *Transport) login(ctx context.Context) (*Session, error) {
+	tok, s, err := t.tryLogin(ctx)
+	if source, ok := t.source.(Refuser); ok && tok != nil && errors.Is(err, ErrRejected) {
+		source.Refused(tok, err)
+		_, s, err = t.tryLogin(ctx)
+	}
+	return s, err
+}
+
+// tryLogin also returns the token that it sent, if it sent one.
+func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
+	if before := t.refused.offering(nil); before != nil {
+		return nil, nil, before
+	}
+	tok, err := t.source.Token(ctx)
+	switch {
+	case err != nil:
+		return nil, nil, loginError(t.endpoint.Host, "token", err)
+	case tok == nil || tok.Assertion == "":
+		return nil, nil, t.noToken(fmt.Errorf("%w: the source returned none", ErrUnsupportedToken))
+	case !tok.Expires.IsZero() && !time.Now().Before(tok.Expires):
+		return nil, nil, t.noToken(fmt.Errorf("%w at %s", ErrTokenExpired, tok.Expires.UTC().Format(time.RFC3339)))
+	}
+	if before := t.refused.offering(tok); before != nil {
+		return nil, nil, before
+	}
+	s, err := t.auth.Login(ctx, t.base, t.endpoint, tok)
+	if err != nil {
+		le := loginError(t.endpoint.Host, "login", err)
+		if errors.Is(le, ErrRejected) {
+			le.RetryAfter = max(le.RetryAfter, t.refused.wait)
+			t.refused.note(tok, le)
+		}
+		return tok, nil, le
+	}
+	if s == nil {
+		return tok, nil, loginError(t.endpoint.Host, "login", errors.New("the Authenticator returned neither a session nor an error"))
+	}
+	t.refused.forget()
+	return tok, s, nil
+}
+
+func (t *Transport) noToken(err error) error {
+	return &LoginError{Endpoint: t.endpoint.Host, Stage: "token", Err: err}
+}
+
+// publish makes s the session of all requests.
+func (t *Transport) publish(s *Session) error {
+	t.state.Lock()
+	closed := t.closed
+	if !closed {
+		t.session.Store(s)
+	}
+	t.state.Unlock()
+	if closed {
+		t.logout(context.Background(), s)
+		return ErrClosed
+	}
+	return nil
+}
+
+// loginOf is the context key that marks what a transport does to log in.
+type loginOf struct{ t *Transport }
+
+// detached runs f apart from the caller: with a deadline of its own instead of
+// the caller's, and so that neither a panic nor a Goexit nor a hang in a token
+// source or Authenticator reaches others than those who wait for it. A session
+// that comes too late is logged out.
+func (t *Transport) detached(ctx context.Context, f func(context.Context) (*Session, error)) (*Session, error) {
+	type outcome struct {
+		s   *Session
+		err error
+	}
+	ctx = context.WithValue(context.WithoutCancel(ctx), loginOf{t}, true)
+	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.LoginTimeout, timeoutError{t.cfg.LoginTimeout})
+	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer context.AfterFunc(t.life, func() { end(ErrClosed) })()
+
+	done := make(chan outcome)
+	t.busy.Add(1)
+	go func() {
+		defer t.busy.Done()
+		o := outcome{err: errors.New("vmsso: the token source or Authenticator ended its goroutine (runtime.Goexit)")}
+		defer func() {
+			if p := recover(); p != nil {
+				o = outcome{err: panicked(p)}
+			}
+			select {
+			case done <- o:
+			case <-ctx.Done():
+				if o.s != nil {
+					t.logout(ctx, o.s)
+				}
+			}
+		}()
+		o.s, o.err = f(ctx)
+	}()
+	select {
+	case o := <-done:
+		return o.s, o.err
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrClosed) {
+			return nil, ErrClosed
+		}
+		return nil, &LoginError{Endpoint: t.endpoint.Host, Stage: "login", Err: context.Cause(ctx)}
+	}
+}
+
+// panicked describes a panic by its kind and place. Its value may hold a
+// secret, unless the Go runtime made it.
+func panicked(p any) error {
+	what := fmt.Sprintf("panic (%T)", p)
+	if e, ok := p.(runtime.Error); ok {
+		what = "panic: " + e.Error()
+	}
+	where := "unknown place"
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for seen := false; ; {
+		f, more := frames.Next()
+		if seen && !strings.HasPrefix(f.Function, "runtime.") {
+			where = fmt.Sprintf("%s, line %d", f.Function, f.Line)
+			break
+		}
+		seen = seen || f.Function == "runtime.gopanic"
+		if !more {
+			break
+		}
+	}
+	return fmt.Errorf("vmsso: %s in the token source or Authenticator, at %s", what, where)
+}

@@ -1,0 +1,55 @@
+package vmsso
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// A Session is what a login returned. It is immutable: neither the
+// [Authenticator] that made it nor anybody else modifies it.
+//
+// Like a [Token], a Session never shows its secrets: not by any fmt verb, not
+// in log/slog, and encoding one as JSON is an error.
+type Session struct {
+	Header  http.Header       // set on every request; a nil value deletes the header
+	Cookies []*http.Cookie    // sent with every request
+	Values  map[string]string // what the protocol has to remember, such as its version
+	Created time.Time         // when the login was made, by the local clock
+	Expires time.Time         // a hint, zero if unknown: the server decides
+	Raw     []byte            // what the server said of the session, for protocols whose users read it
+}
+
+// ID is a hash of the session's headers and cookies, fit for logs and for
+// comparison. It does not reveal them.
+func (s *Session) ID() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(s.Header)) {
+		fmt.Fprintf(h, "%q%q", name, s.Header[name])
+	}
+	for _, c := range s.Cookies {
+		fmt.Fprintf(h, "%q=%q", c.Name, c.Value)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// Format writes the session's ID and age, whatever the verb.
+func (s Session) Format(f fmt.State, verb rune) { fmt.Fprint(f, s.describe()) }
+
+// LogValue describes the session by its ID.
+func (s Session) LogValue() slog.Value { return slog.StringValue(s.describe()) }
+
+// MarshalJSON is an error: see [Token.MarshalJSON].
+func (s Session) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("vmsso: a Session is a secret and is not encoded as JSON")
+}
+
+func (s *Session) describe() string {
+	return fmt.Sprintf("Session(%s, created %s)", s.ID(), s.Created.UTC().Format(time.RFC3339))
+}

@@ -1,0 +1,285 @@
+package vmsso_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vmsso/vmsso"
+)
+
+func TestRefusalInANewSessionIsHandedUpAndProbedFromThenOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		forbidden := func(req *http.Request) *http.Response {
+			if req.URL.Path == "/forbidden" { // vCenter says so when a privilege is missing
+				return answer(req, http.StatusUnauthorized, "no privilege")
+			}
+			return nil
+		}
+		s.onCall = forbidden
+		tr := newTransport(t, s)
+		call := func(path string) *http.Response {
+			resp, err := tr.RoundTrip(newRequest(t, "GET", path, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp
+		}
+		for range 10 {
+			resp := call("/forbidden")
+			if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 401 || string(text) != "no privilege" {
+				t.Errorf("got %d %q, want the server's answer", resp.StatusCode, text)
+			}
+		}
+		synctest.Wait()
+		if logins, live := s.counts(); logins != 2 || live != 1 || s.probes != 9 {
+			t.Errorf("%d logins, %d live sessions, %d probes, want 2, 1 and 9", logins, live, s.probes)
+		}
+		s.kill() // really gone, within the window
+		if status := call("/x").StatusCode; status != 200 {
+			t.Errorf("a session that died within the window: status %d", status)
+		}
+		time.Sleep(31 * time.Second)
+		call("/forbidden")
+		synctest.Wait()
+		if logins, live := s.counts(); logins != 4 || live != 1 {
+			t.Errorf("after the window: %d logins, %d live sessions, want 4 and 1", logins, live)
+		}
+	})
+}
+
+func TestYoungSessionThatWasKilledIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		tr := newTransport(t, s)
+		for i := range 10 {
+			time.Sleep(10 * time.Millisecond)
+			s.kill()
+			if status := get(t, tr); status != 200 {
+				t.Fatalf("after kill %d: status %d", i, status)
+			}
+		}
+		if logins, _ := s.counts(); logins != 10 || s.probes != 0 {
+			t.Errorf("%d logins, %d probes, want 10 and 0: a replay that succeeds arms nothing", logins, s.probes)
+		}
+	})
+}
+
+func TestRequestBoundToTheDeadSessionIsNotSentAgain(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s, func(c *vmsso.Config) {
+		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
+			if r.URL.Path == "/bound" {
+				return vmsso.SessionBound
+			}
+			return vmsso.Normal
+		}}
+	})
+	get(t, tr)
+	s.kill()
+	calls := s.calls
+	resp, err := tr.RoundTrip(newRequest(t, "GET", "/bound", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 401 || string(text) != "no session" {
+		t.Errorf("got %d %q, want the server's answer", resp.StatusCode, text)
+	}
+	if logins, live := s.counts(); s.calls != calls+1 || logins != 2 || live != 1 {
+		t.Errorf("%d sendings, %d logins, %d live, want one sending and a new session", s.calls-calls, logins, live)
+	}
+}
+
+func TestVerdictPerhapsIsDecidedByProbe(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = &doubtful{auth{sys: s}} })
+	s.onCall = func(req *http.Request) *http.Response {
+		if req.URL.Path == "/odd" {
+			return answer(req, http.StatusUnauthorized, "")
+		}
+		return nil
+	}
+	resp, err := tr.RoundTrip(newRequest(t, "GET", "/odd", nil))
+	if err != nil || resp.StatusCode != 401 {
+		t.Fatal(resp, err)
+	}
+	if logins, _ := s.counts(); logins != 1 || s.probes != 1 {
+		t.Errorf("alive: %d logins, %d probes, want 1 and 1", logins, s.probes)
+	}
+	s.kill()
+	if status := get(t, tr); status != 200 {
+		t.Errorf("dead: status %d", status)
+	}
+	if logins, _ := s.counts(); logins != 2 || s.probes != 2 {
+		t.Errorf("dead: %d logins, %d probes, want 2 and 2", logins, s.probes)
+	}
+}
+
+type doubtful struct{ auth }
+
+func (d *doubtful) Expired(resp *http.Response) vmsso.Verdict {
+	if d.auth.Expired(resp) == vmsso.Yes {
+		return vmsso.Perhaps
+	}
+	return vmsso.No
+}
+
+func TestOwnLoginIsRefusedUnlessAllowed(t *testing.T) {
+	for _, allow := range []bool{false, true} {
+		s := newSystem()
+		tr := newTransport(t, s, func(c *vmsso.Config) {
+			c.AllowOwnLogin = allow
+			c.Auth = &auth{sys: s, class: func(*http.Request) vmsso.Class { return vmsso.OwnLogin }}
+		})
+		resp, err := tr.RoundTrip(newRequest(t, "POST", "/login", nil))
+		if allow && (err != nil || resp == nil) || !allow && !errors.Is(err, vmsso.ErrOwnLogin) {
+			t.Errorf("allowed %t: got %v, %v", allow, resp, err)
+		}
+		if logins, _ := s.counts(); logins != 0 || s.calls != map[bool]int{true: 1}[allow] {
+			t.Errorf("allowed %t: %d logins of ours, %d requests sent", allow, logins, s.calls)
+		}
+	}
+}
+
+func TestCallersLogoutDropsOurSession(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s, func(c *vmsso.Config) {
+		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
+			if r.URL.Path == "/logout" {
+				return vmsso.OwnLogout
+			}
+			return vmsso.Normal
+		}}
+	})
+	get(t, tr)
+	if _, err := tr.RoundTrip(newRequest(t, "POST", "/logout", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if last := s.seen[len(s.seen)-1]; last.Header.Get("X-Session") != "session-1" {
+		t.Error("the logout did not carry the session")
+	}
+	get(t, tr)
+	if logins, _ := s.counts(); logins != 2 {
+		t.Errorf("%d logins, want a second one after the logout", logins)
+	}
+}
+
+func TestAnonymousRequestStartsNoLoginAndCarriesNoSession(t *testing.T) {
+	s := newSystem()
+	anonymous := false
+	tr := newTransport(t, s, func(c *vmsso.Config) {
+		c.Auth = &auth{sys: s, class: func(*http.Request) vmsso.Class {
+			if anonymous {
+				return vmsso.Anonymous
+			}
+			return vmsso.Normal
+		}}
+	})
+	get(t, tr)
+	anonymous = true
+	if status := get(t, tr); status != 401 {
+		t.Errorf("status %d: the request carried the session", status)
+	}
+	if logins, _ := s.counts(); logins != 1 {
+		t.Errorf("%d logins, want 1", logins)
+	}
+}
+
+func TestCloseLogsOutAndEndsTheTransport(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s)
+	get(t, tr)
+	for range 2 {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, live := s.counts(); live != 0 || s.logouts != 1 {
+		t.Errorf("%d live sessions after %d logouts, want 0 after 1", live, s.logouts)
+	}
+	body := &countingBody{Reader: strings.NewReader("x")}
+	if _, err := tr.RoundTrip(newRequest(t, "PUT", "/x", body)); !errors.Is(err, vmsso.ErrClosed) || body.closes() != 1 {
+		t.Errorf("after Close: %v, body closed %d times, want ErrClosed and once", err, body.closes())
+	}
+}
+
+func TestCloseDuringALoginLeavesNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, at := range []time.Duration{0, time.Second, time.Second + 1} {
+			s := newSystem()
+			s.onLogin = func(context.Context) error { time.Sleep(time.Second); return nil } // deaf to its context
+			tr := newTransport(t, s)
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					resp, err := tr.RoundTrip(newRequest(t, "GET", "/x", nil))
+					if err != nil && !errors.Is(err, vmsso.ErrClosed) || resp != nil && err != nil {
+						t.Errorf("got %v, %v, want an answer or ErrClosed", resp, err)
+					}
+				})
+			}
+			synctest.Wait()
+			time.Sleep(at)
+			if err := tr.Close(); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			synctest.Wait()
+			if logins, live := s.counts(); logins > 1 || live != 0 {
+				t.Errorf("closed after %v: %d logins, %d live sessions, want at most 1 and 0", at, logins, live)
+			}
+		}
+	})
+}
+
+func TestCloseIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = &hangingLogout{auth{sys: s}} })
+		get(t, tr)
+		start := time.Now()
+		err := tr.Close()
+		if took := time.Since(start); err == nil || took != 5*time.Second {
+			t.Errorf("Close returned %v after %v, want an error after 5s", err, took)
+		}
+	})
+}
+
+func TestLogoutLeavesTheTransportUsable(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s)
+	get(t, tr)
+	if err := tr.Logout(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, live := s.counts(); live != 0 {
+		t.Errorf("%d live sessions after Logout", live)
+	}
+	if status := get(t, tr); status != 200 {
+		t.Errorf("after Logout: status %d", status)
+	}
+}
+
+func TestSessionIsReadable(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s)
+	sess, err := tr.Session(t.Context())
+	if err != nil || sess.Header.Get("X-Session") != "session-1" {
+		t.Errorf("got %v, %v", sess, err)
+	}
+}
+
+type hangingLogout struct{ auth }
+
+func (*hangingLogout) Logout(ctx context.Context, _ http.RoundTripper, _ *url.URL, _ *vmsso.Session) error {
+	<-ctx.Done()
+	return ctx.Err()
+}

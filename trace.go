@@ -1,0 +1,88 @@
+package vmsso
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// A Trace has functions that a [Transport] calls on its events; each may be
+// nil. They get plain values without secrets, run on the goroutine where the
+// event happens and must be safe for concurrent use.
+type Trace struct {
+	LoginStart func()
+	LoginDone  func(took time.Duration, session string, err error) // session: its ID
+	Expired    func(session string)                                // the server ended it
+	Replay     func(method, path string)                           // a request is sent again in a new session
+	Retry      func(method, path string, attempt int, wait time.Duration)
+	Logout     func(session string, err error)
+}
+
+// events tells the logger and the trace what happens.
+type events struct {
+	log      *slog.Logger
+	trace    *Trace
+	endpoint string
+}
+
+func newEvents(log *slog.Logger, trace *Trace, endpoint string) *events {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if trace == nil {
+		trace = &Trace{}
+	}
+	return &events{log.With("endpoint", endpoint), trace, endpoint}
+}
+
+func (e *events) loginStart() {
+	if e.trace.LoginStart != nil {
+		e.trace.LoginStart()
+	}
+}
+
+func (e *events) loginDone(ctx context.Context, took time.Duration, s *Session, err error) {
+	id := ""
+	if s != nil {
+		id = s.ID()
+		e.log.InfoContext(ctx, "vmsso: logged in", "session", id, "took", took)
+	} else {
+		e.log.WarnContext(ctx, "vmsso: login failed", "took", took, "err", err)
+	}
+	if e.trace.LoginDone != nil {
+		e.trace.LoginDone(took, id, err)
+	}
+}
+
+func (e *events) expired(ctx context.Context, s *Session) {
+	e.log.InfoContext(ctx, "vmsso: the server ended the session", "session", s.ID())
+	if e.trace.Expired != nil {
+		e.trace.Expired(s.ID())
+	}
+}
+
+func (e *events) replay(req *http.Request) {
+	e.log.DebugContext(req.Context(), "vmsso: sending again in a new session", "method", req.Method, "path", req.URL.Path)
+	if e.trace.Replay != nil {
+		e.trace.Replay(req.Method, req.URL.Path)
+	}
+}
+
+func (e *events) retry(req *http.Request, attempt int, wait time.Duration) {
+	e.log.DebugContext(req.Context(), "vmsso: trying again", "method", req.Method, "path", req.URL.Path, "attempt", attempt, "wait", wait)
+	if e.trace.Retry != nil {
+		e.trace.Retry(req.Method, req.URL.Path, attempt, wait)
+	}
+}
+
+func (e *events) logout(ctx context.Context, s *Session, err error) {
+	if err != nil {
+		e.log.WarnContext(ctx, "vmsso: logout failed", "session", s.ID(), "err", err)
+	} else {
+		e.log.InfoContext(ctx, "vmsso: logged out", "session", s.ID())
+	}
+	if e.trace.Logout != nil {
+		e.trace.Logout(s.ID(), err)
+	}
+}

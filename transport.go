@@ -1,0 +1,242 @@
+package vmsso
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/vmsso/vmsso/internal/endpoint"
+	"github.com/vmsso/vmsso/internal/retry"
+)
+
+// A Transport is an http.RoundTripper that keeps a session with one system: it
+// logs in when there is no session, and once more for everybody when the server
+// says that the session is gone. Requests to other origins pass through it
+// untouched. It is safe for concurrent use and meant to be shared. It starts no
+// goroutine that outlives a login. Use [New] or [Wrap] to make one, and Close
+// it to log out.
+type Transport struct {
+	endpoint *url.URL
+	origin   endpoint.Origin
+	base     http.RoundTripper
+	auth     Authenticator
+	source   TokenSource
+	cfg      *Config
+	events   *events
+	refused  *refusals
+	breaker  *breaker
+
+	session atomic.Pointer[Session] // nil: there is none
+	flight  singleflight.Group      // the login that is under way
+
+	state  sync.Mutex      // guards closed, and with it the setting of session and the adding to busy
+	closed bool            // no session is set and no login begun any more
+	busy   sync.WaitGroup  // logins and logouts under way
+	life   context.Context // ends the logins under way when the transport is closed
+	end    context.CancelCauseFunc
+}
+
+// RoundTrip sends the request in the session. The chain, from the outside:
+// retry, which is entered only with a result that calls for it, so that every
+// attempt below it has a session of its own time; authentication; Config.Base.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !t.owns(req.URL) {
+		return t.base.RoundTrip(req) // another origin, perhaps by redirect
+	}
+	body, head, err := newPayload(req, t.cfg.ReplayBody)
+	if err != nil {
+		return nil, err
+	}
+	defer body.release()
+	x := &exchange{t: t, req: req, body: body, class: t.auth.Classify(req, head)}
+	resp, err := x.send()
+	if x.retryable(resp, err) {
+		resp, err = x.policy().Do(req.Context(), resp, err, x.send)
+	}
+	if resp != nil {
+		resp.Request = req // ours has the session on it
+	}
+	return resp, err
+}
+
+// An exchange is one request of the caller on its way, however often it is sent.
+type exchange struct {
+	t        *Transport
+	req      *http.Request
+	body     payload
+	class    Class
+	replayed bool
+}
+
+// send sends the request by the rule of its class.
+func (x *exchange) send() (*http.Response, error) {
+	switch x.class {
+	case Anonymous:
+		return x.attempt(nil)
+	case OwnLogin:
+		if !x.t.cfg.AllowOwnLogin {
+			return nil, ErrOwnLogin
+		}
+		return x.attempt(nil)
+	case OwnLogout:
+		s := x.t.session.Load()
+		resp, err := x.attempt(s)
+		x.t.session.CompareAndSwap(s, nil)
+		return resp, err
+	}
+	return x.authenticated()
+}
+
+// authenticated sends the request in the session and, when that turns out to be
+// gone, once more in a new one. What the server says then is handed up.
+func (x *exchange) authenticated() (*http.Response, error) {
+	ctx := x.req.Context()
+	s, err := x.t.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := x.attempt(s)
+	if err != nil || x.replayed || !x.t.gone(ctx, resp, s) {
+		return resp, err
+	}
+	x.t.drop(ctx, s)
+	if x.class == SessionBound {
+		_, _ = x.t.current(ctx) // for what the caller does next; an error will show then
+		return resp, nil
+	}
+	if !x.body.rewind(ctx) {
+		return resp, nil
+	}
+	discard(resp)
+	fresh, err := x.t.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x.replayed = true
+	x.t.events.replay(x.req)
+	resp, err = x.attempt(fresh)
+	if err == nil && x.t.auth.Expired(resp) == Yes {
+		x.t.breaker.arm()
+		x.t.abandon(s) // it was probably alive, as the new one is
+	}
+	return resp, err
+}
+
+// attempt is the one place that copies the caller's request and sends it.
+func (x *exchange) attempt(s *Session) (*http.Response, error) {
+	r := new(http.Request)
+	*r = *x.req
+	if r.Header = maps.Clone(x.req.Header); r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	if s != nil {
+		if err := x.t.auth.Apply(r, s); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.body.put(r); err != nil {
+		return nil, err
+	}
+	return x.t.base.RoundTrip(r)
+}
+
+// gone tells whether the response says that session s is gone.
+func (t *Transport) gone(ctx context.Context, resp *http.Response, s *Session) bool {
+	switch t.auth.Expired(resp) {
+	case Yes:
+		if t.session.Load() != s || !t.breaker.armed() {
+			return true
+		}
+	case No:
+		return false
+	}
+	return errors.Is(t.probe(ctx, s), ErrNoSession)
+}
+
+// drop forgets session s, unless it was replaced already.
+func (t *Transport) drop(ctx context.Context, s *Session) {
+	if t.session.CompareAndSwap(s, nil) {
+		t.events.expired(ctx, s)
+	}
+}
+
+// retryable: only what did not happen, and what may happen twice. A refused
+// login is final, and a stream cannot be repeated.
+func (x *exchange) retryable(resp *http.Response, err error) bool {
+	if _, streams := x.body.(*stream); streams || x.t.cfg.MaxRetries == 0 || x.req.Context().Err() != nil {
+		return false
+	}
+	if err != nil {
+		return retry.DialError(err) || idempotent(x.req.Method) && lost(err)
+	}
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return resp.Header.Get("Retry-After") != "" || idempotent(x.req.Method)
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return idempotent(x.req.Method)
+	}
+	return false
+}
+
+func (x *exchange) policy() retry.Policy {
+	return retry.Policy{
+		Max:       x.t.cfg.MaxRetries,
+		Retryable: x.retryable,
+		OnRetry:   func(attempt int, wait time.Duration) { x.t.events.retry(x.req, attempt, wait) },
+	}
+}
+
+// lost tells whether the connection broke, other than during a login: what the
+// server made of a login is not known.
+func lost(err error) bool {
+	var login *LoginError
+	var op *net.OpError
+	return !errors.As(err, &login) && (errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
+}
+
+func idempotent(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// owns tells whether a request belongs to the endpoint's exact origin.
+func (t *Transport) owns(u *url.URL) bool {
+	return u != nil && (u.Scheme == t.endpoint.Scheme && u.Host == t.endpoint.Host || endpoint.OriginOf(u) == t.origin)
+}
+
+// CloseIdleConnections closes the idle connections of the base transport.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Format writes the endpoint and the session's ID, whatever the verb.
+func (t *Transport) Format(f fmt.State, verb rune) {
+	id := "none"
+	if s := t.session.Load(); s != nil {
+		id = s.ID()
+	}
+	fmt.Fprintf(f, "Transport(%s, session: %s)", t.endpoint.Host, id)
+}
+
+// discard drops a response so that its connection can be used again.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	resp.Body.Close()
+}
