@@ -23,13 +23,24 @@ var (
 	// ErrPasswordExpired is also ErrRejected.
 	ErrPasswordExpired = fmt.Errorf("%w: the password has expired", ErrRejected)
 
-	ErrTokenExpired     = errors.New("the token has expired")
+	// ErrTokenExpired: the source has none but an expired token. Nothing was sent.
+	ErrTokenExpired = errors.New("the token has expired")
+	// ErrUnsupportedToken: the source returned something that is no SAML 2.0
+	// assertion, or one of a kind that cannot be used. Nothing was sent.
 	ErrUnsupportedToken = errors.New("not a usable SAML 2.0 token")
-	ErrUnsupportedKey   = errors.New("not a usable key")
-	ErrClockSkew        = errors.New("the clocks of client and server differ too much")
-	ErrSTSCertificate   = errors.New("the signing certificate of the security token service is not valid")
-	ErrTLSIdentity      = errors.New("the server's TLS certificate is not trusted")
-	ErrSessionLimit     = errors.New("the server has reached its limit of sessions")
+	// ErrUnsupportedKey: the key is not that of the token or certificate, is
+	// missing, or is of a kind that servers do not take. Nothing was sent.
+	ErrUnsupportedKey = errors.New("not a usable key")
+	// ErrClockSkew: a server took the time of a message for the past or future.
+	ErrClockSkew = errors.New("the clocks of client and server differ too much")
+	// ErrSTSCertificate: the token service cannot sign: its own certificate has
+	// expired.
+	ErrSTSCertificate = errors.New("the signing certificate of the security token service is not valid")
+	// ErrTLSIdentity: the base transport does not trust the server. It has seen
+	// neither credentials nor token.
+	ErrTLSIdentity = errors.New("the server's TLS certificate is not trusted")
+	// ErrSessionLimit: the server has no room for another session.
+	ErrSessionLimit = errors.New("the server has reached its limit of sessions")
 
 	// ErrOwnLogin: the caller's own code logs in through a transport that does
 	// that by itself. Nothing was sent.
@@ -51,6 +62,8 @@ type LoginError struct {
 	Err        error         // what it comes down to: see the errors of this package
 }
 
+// Error says at which host and stage the login failed, why, what the server
+// said, and what to do.
 func (e *LoginError) Error() string {
 	var b strings.Builder
 	b.WriteString("vmsso: log in")
@@ -80,6 +93,7 @@ func (e *LoginError) Error() string {
 	return b.String()
 }
 
+// Unwrap returns Err.
 func (e *LoginError) Unwrap() error { return e.Err }
 
 // Timeout tells whether the login ran out of time.

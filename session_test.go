@@ -195,7 +195,8 @@ func TestAnonymousRequestStartsNoLoginAndCarriesNoSession(t *testing.T) {
 
 func TestCloseLogsOutAndEndsTheTransport(t *testing.T) {
 	s := newSystem()
-	tr := newTransport(t, s)
+	a := &auth{sys: s}
+	tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = a })
 	get(t, tr)
 	for range 2 {
 		if err := tr.Close(); err != nil {
@@ -205,9 +206,12 @@ func TestCloseLogsOutAndEndsTheTransport(t *testing.T) {
 	if _, live := s.counts(); live != 0 || s.logouts != 1 {
 		t.Errorf("%d live sessions after %d logouts, want 0 after 1", live, s.logouts)
 	}
-	body := &countingBody{Reader: strings.NewReader("x")}
-	if _, err := tr.RoundTrip(newRequest(t, "PUT", "/x", body)); !errors.Is(err, vmsso.ErrClosed) || body.closes() != 1 {
-		t.Errorf("after Close: %v, body closed %d times, want ErrClosed and once", err, body.closes())
+	for _, class := range []vmsso.Class{vmsso.Normal, vmsso.Anonymous, vmsso.SessionBound, vmsso.OwnLogout} {
+		a.class = func(*http.Request) vmsso.Class { return class }
+		body := &countingBody{Reader: strings.NewReader("x")}
+		if _, err := tr.RoundTrip(newRequest(t, "PUT", "/x", body)); !errors.Is(err, vmsso.ErrClosed) || body.closes() != 1 {
+			t.Errorf("class %d after Close: %v, body closed %d times, want ErrClosed and once", class, err, body.closes())
+		}
 	}
 }
 

@@ -80,6 +80,9 @@ type exchange struct {
 
 // send sends the request by the rule of its class.
 func (x *exchange) send() (*http.Response, error) {
+	if x.class != Normal && x.t.life.Err() != nil {
+		return nil, ErrClosed // the others find out when they ask for a session
+	}
 	switch x.class {
 	case Anonymous:
 		return x.attempt(nil)
@@ -91,7 +94,9 @@ func (x *exchange) send() (*http.Response, error) {
 	case OwnLogout:
 		s := x.t.session.Load()
 		resp, err := x.attempt(s)
-		x.t.session.CompareAndSwap(s, nil)
+		if err == nil {
+			x.t.session.CompareAndSwap(s, nil)
+		}
 		return resp, err
 	}
 	return x.authenticated()
