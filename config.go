@@ -15,7 +15,7 @@ import (
 type Config struct {
 	// Endpoint is the system's URL, such as https://vcenter.example.com/sdk.
 	// Only requests to its exact origin (scheme, host and port) get the
-	// session. Required.
+	// session; the path is for Auth, which says what it does with it. Required.
 	Endpoint string
 
 	// Source yields the tokens. Required; see package tokensource.

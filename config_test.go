@@ -1,6 +1,7 @@
 package vmsso_test
 
 import (
+	"crypto/x509"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,9 +116,11 @@ func TestErrorsTellWhatToDo(t *testing.T) {
 		{&vmsso.LoginError{Endpoint: "vc", Stage: "LoginByToken", Status: 500, Fault: "InvalidLogin: no", Err: vmsso.ErrRejected},
 			`vmsso: log in to vc: LoginByToken: refused by the server (HTTP 500: "InvalidLogin: no")`},
 		{&vmsso.LoginError{Endpoint: "vc", Stage: "Issue", Err: vmsso.ErrLocked},
-			"vmsso: log in to vc: Issue: refused by the server: the account is locked; wait until the lock ends, and find out who sends the wrong password"},
+			"vmsso: get a token from vc: Issue: refused by the server: the account is locked; wait until the lock ends, and find out who sends the wrong password"},
 		{&vmsso.LoginError{Endpoint: "vc", Status: 503, Err: vmsso.ErrSessionLimit},
 			"vmsso: log in to vc: the server has reached its limit of sessions (HTTP 503); log out sessions that are not used, or raise the limit"},
+		{&vmsso.LoginError{Endpoint: "vc", Stage: "login", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "vc"}},
+			"vmsso: log in to vc: login: x509: certificate is not valid for any names, but wanted to match vc; let the base transport trust the server's CA (Base in the configuration)"},
 	} {
 		if got := tc.err.Error(); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

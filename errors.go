@@ -1,6 +1,7 @@
 package vmsso
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -66,10 +67,11 @@ type LoginError struct {
 // said, and what to do.
 func (e *LoginError) Error() string {
 	var b strings.Builder
-	b.WriteString("vmsso: log in")
-	if e.Endpoint != "" {
-		b.WriteString(" to " + e.Endpoint)
+	what := "log in to "
+	if e.Stage == "Issue" {
+		what = "get a token from "
 	}
+	b.WriteString("vmsso: " + what + cmp.Or(e.Endpoint, "the system"))
 	if e.Stage != "" {
 		b.WriteString(": " + e.Stage)
 	}
@@ -87,7 +89,7 @@ func (e *LoginError) Error() string {
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, "; not tried again for %v", e.RetryAfter.Round(time.Second))
 	}
-	if a := advice(e.Err); a != "" {
+	if a := advice(e); a != "" {
 		b.WriteString("; " + a)
 	}
 	return b.String()
@@ -95,6 +97,19 @@ func (e *LoginError) Error() string {
 
 // Unwrap returns Err.
 func (e *LoginError) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, ErrTLSIdentity) true for what crypto/tls says of a
+// certificate.
+func (e *LoginError) Is(target error) bool {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	return target == ErrTLSIdentity &&
+		(errors.As(e.Err, &verification) || errors.As(e.Err, &authority) || errors.As(e.Err, &hostname) || errors.As(e.Err, &invalid))
+}
 
 // Timeout tells whether the login ran out of time.
 func (e *LoginError) Timeout() bool {
@@ -112,7 +127,7 @@ func advice(err error) string {
 		{ErrPasswordExpired, "set a new password"},
 		{ErrSTSCertificate, "renew the signing certificate of vCenter Single Sign-On"},
 		{ErrClockSkew, "synchronise the clocks of this machine and of the server"},
-		{ErrTLSIdentity, "give Config.Base a transport that trusts the server's CA"},
+		{ErrTLSIdentity, "let the base transport trust the server's CA (Base in the configuration)"},
 		{ErrSessionLimit, "log out sessions that are not used, or raise the limit"},
 		{ErrTokenExpired, "supply a fresh token, or use a source that renews it"},
 	} {
@@ -129,31 +144,11 @@ func advice(err error) string {
 func loginError(endpoint, stage string, err error) *LoginError {
 	var le *LoginError
 	if !errors.As(err, &le) {
-		return &LoginError{Endpoint: endpoint, Stage: stage, Err: identify(err)}
+		return &LoginError{Endpoint: endpoint, Stage: stage, Err: err}
 	}
 	filled := *le
-	filled.Err = identify(le.Err)
-	if filled.Endpoint == "" {
-		filled.Endpoint = endpoint
-	}
+	filled.Endpoint = cmp.Or(le.Endpoint, endpoint)
 	return &filled
-}
-
-// identify adds ErrTLSIdentity to what crypto/tls says of a certificate.
-func identify(err error) error {
-	var (
-		verification *tls.CertificateVerificationError
-		authority    x509.UnknownAuthorityError
-		hostname     x509.HostnameError
-		invalid      x509.CertificateInvalidError
-	)
-	if errors.Is(err, ErrTLSIdentity) {
-		return err
-	}
-	if errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) {
-		return fmt.Errorf("%w: %w", ErrTLSIdentity, err)
-	}
-	return err
 }
 
 var _ interface {

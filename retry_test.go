@@ -128,7 +128,9 @@ func TestUnreachableServerIsTriedAgainAndARefusalIsNot(t *testing.T) {
 func TestLoginWhoseConnectionBrokeIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()
-		s.onLogin = func(context.Context) error { return &net.OpError{Op: "read", Err: errors.New("connection reset by peer")} }
+		s.onLogin = func(context.Context) error {
+			return &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
+		}
 		tr := newTransport(t, s)
 		if _, err := tr.RoundTrip(newRequest(t, "GET", "/x", nil)); err == nil {
 			t.Error("no error")

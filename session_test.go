@@ -287,3 +287,28 @@ func (*hangingLogout) Logout(ctx context.Context, _ http.RoundTripper, _ *url.UR
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+func TestCloseEndsALoginThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		s.onLogin = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		tr := newTransport(t, s)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if _, err := tr.RoundTrip(newRequest(t, "GET", "/x", nil)); !errors.Is(err, vmsso.ErrClosed) {
+					t.Errorf("got %v, want ErrClosed", err)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v, want no time", took)
+		}
+	})
+}

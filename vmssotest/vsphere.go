@@ -81,7 +81,8 @@ func (v *VSphere) Refused() int { return int(v.refused.Load()) }
 // Reasons returns why LoginByToken were refused, oldest first, the last thousand.
 func (v *VSphere) Reasons() []string { return v.reasons.all() }
 
-// Sessions returns how many sessions are logged in; with a Backend, accepted logins minus logouts seen.
+// Sessions returns how many sessions are logged in; with a Backend, accepted logins minus logouts seen: those that the backend ended by itself
+// are still counted.
 func (v *VSphere) Sessions() int { return v.sessions.live() }
 
 // Calls returns how many requests of this operation have come, whatever was answered. SOAP requests have the name of the first element of the Body,
