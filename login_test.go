@@ -126,9 +126,8 @@ func TestPanicOrGoexitInSourceIsAnErrorForEveryWaiter(t *testing.T) {
 		"panic with a secret": func(context.Context) (*vmsso.Token, error) { time.Sleep(time.Second); panic("s3cr3t") },
 		"runtime panic": func(context.Context) (*vmsso.Token, error) {
 			time.Sleep(time.Second)
-			var m map[int]int
-			m[1]++
-			return nil, nil
+			var none []*vmsso.Token
+			return none[len(none)], nil
 		},
 		"nil panic": func(context.Context) (*vmsso.Token, error) { time.Sleep(time.Second); panic(error(nil)) },
 		"Goexit": func(context.Context) (*vmsso.Token, error) {
