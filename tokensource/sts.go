@@ -1,0 +1,260 @@
+package tokensource
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/internal/endpoint"
+	"github.com/vmsso/vmsso/internal/envelope"
+	"github.com/vmsso/vmsso/signer"
+)
+
+// STSConfig says which token service to ask, and who asks.
+//
+// It holds secrets: no fmt verb and no log/slog shows them.
+type STSConfig struct {
+	// URL is the service's, such as https://vcenter.example.com/sts/STSService.
+	// That path is taken if there is none. Required; https, or http on loopback.
+	URL string
+
+	// Username and Password get a bearer token; a Certificate with its private
+	// key gets a holder-of-key token for the solution user that it is
+	// registered for; all of them get a person a holder-of-key token bound to
+	// the certificate's key.
+	Username, Password string
+	Certificate        *tls.Certificate
+
+	// Credentials, if set, is called for each token in place of the three
+	// fields above, so that passwords and certificates can change.
+	Credentials func(context.Context) (signer.Credentials, error)
+
+	// Lifetime is what is asked for; the service may grant less. 0 means 10
+	// minutes. A session outlives the token that it was logged in with.
+	Lifetime time.Duration
+
+	// Base sends the requests; nil means http.DefaultTransport. It must not be
+	// the vmsso.Transport that is logged in with the tokens.
+	Base http.RoundTripper
+
+	// RefusedWait is how long refused credentials are not sent again; others
+	// are sent at once. 0 means 3 minutes, and five times as long if the
+	// account is locked.
+	RefusedWait time.Duration
+}
+
+// An STS is a source that gets a new token from a security token service of
+// vCenter Single Sign-On each time it is asked, which is once per login
+// (WS-Trust 1.3, Issue). It is safe for concurrent use.
+type STS struct {
+	cfg *STSConfig
+	url *url.URL
+
+	mu      sync.Mutex // guards refused
+	refused *refusal   // the latest
+}
+
+type refusal struct {
+	credentials [sha256.Size]byte
+	until       time.Time
+	err         *vmsso.LoginError
+}
+
+// NewSTS checks the configuration; it sends nothing. Fixed credentials are
+// checked as [signer.New] does.
+func NewSTS(cfg STSConfig) (*STS, error) {
+	u, err := endpoint.Parse("tokensource: STSConfig.URL", cfg.URL, false)
+	if err != nil {
+		return nil, err
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = "/sts/STSService"
+	}
+	fixed := cfg.Username != "" || cfg.Password != "" || cfg.Certificate != nil
+	switch {
+	case cfg.Lifetime < 0:
+		return nil, errors.New("tokensource: STSConfig.Lifetime is negative")
+	case (cfg.Username == "") != (cfg.Password == ""):
+		return nil, errors.New("tokensource: STSConfig has only one of Username and Password: give both")
+	case fixed && cfg.Credentials != nil:
+		return nil, errors.New("tokensource: STSConfig has both fixed credentials and the function Credentials: give one")
+	case cfg.Credentials == nil:
+		c := signer.Credentials{Username: cfg.Username, Password: cfg.Password, Certificate: cfg.Certificate}
+		if _, err := signer.New(c); err != nil {
+			return nil, fmt.Errorf("tokensource: %w", err)
+		}
+		cfg.Credentials = func(context.Context) (signer.Credentials, error) { return c, nil }
+		cfg.Username, cfg.Password, cfg.Certificate = "", "", nil // fmt shows nothing of a closure
+	}
+	if cfg.Base == nil {
+		cfg.Base = http.DefaultTransport
+	}
+	if _, ok := cfg.Base.(*vmsso.Transport); ok {
+		return nil, errors.New("tokensource: STSConfig.Base is a vmsso.Transport, whose login would need this source's token: give the transport below it")
+	}
+	if cfg.Lifetime == 0 {
+		cfg.Lifetime = 10 * time.Minute
+	}
+	if cfg.RefusedWait == 0 {
+		cfg.RefusedWait = 3 * time.Minute
+	}
+	return &STS{cfg: &cfg, url: u}, nil
+}
+
+// Token implements [vmsso.TokenSource]. Errors of the service are of type
+// [*vmsso.LoginError]. Credentials that the service refused are not sent again
+// for a while: a few failures lock an account.
+func (s *STS) Token(ctx context.Context) (*vmsso.Token, error) {
+	c, err := s.cfg.Credentials(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tokensource: the credentials: %w", err)
+	}
+	id := fingerprint(c)
+	if err := s.refusedBefore(id); err != nil {
+		return nil, err
+	}
+	tok, err := s.issue(ctx, c)
+	if err != nil {
+		s.note(id, err)
+		return nil, err
+	}
+	return tok, nil
+}
+
+// issue gets a token for these credentials.
+func (s *STS) issue(ctx context.Context, c signer.Credentials) (*vmsso.Token, error) {
+	sign, err := signer.New(c)
+	if err != nil {
+		return nil, s.fail(nil, err)
+	}
+	now := time.Now()
+	message, err := sign.Message(issueRequest(sign, now, s.cfg.Lifetime), now)
+	if err != nil {
+		return nil, s.fail(nil, err)
+	}
+	call := envelope.Call{URL: s.url, Stage: stage, Action: issueAction, Message: message}
+	reply, err := call.Do(ctx, s.cfg.Base)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Fault != nil {
+		err := s.fail(reply, meaning(reply.Fault))
+		err.Fault = reply.Fault.String(c.Password)
+		return nil, err
+	}
+	tok, err := readResponse(reply)
+	if err == nil {
+		if sign.HolderOfKey() {
+			tok.Key, _ = c.Certificate.PrivateKey.(crypto.Signer)
+		}
+		tok, err = withExpiry(tok)
+	}
+	if err != nil {
+		return nil, s.fail(reply, err)
+	}
+	return tok, nil
+}
+
+const stage = "Issue"
+
+func (s *STS) fail(reply *envelope.Reply, err error) *vmsso.LoginError {
+	le := &vmsso.LoginError{Endpoint: s.url.Host, Stage: stage, Err: err}
+	if reply != nil {
+		le.Status = reply.Status
+	}
+	return le
+}
+
+// meaning tells what a fault of the service comes down to.
+func meaning(f *envelope.Fault) error {
+	text := strings.ToLower(f.Text)
+	switch {
+	case f.Code == "FailedAuthentication" && strings.Contains(text, "locked"):
+		return vmsso.ErrLocked
+	case f.Code == "FailedAuthentication" && strings.Contains(text, "expired"):
+		return vmsso.ErrPasswordExpired
+	case f.Code == "FailedAuthentication":
+		return vmsso.ErrRejected
+	case strings.Contains(text, "signing certificate is not valid"):
+		return vmsso.ErrSTSCertificate
+	case f.Code == "InvalidTimeRange" || f.Code == "ExpiredData" || f.Code == "RequestExpired":
+		return vmsso.ErrClockSkew
+	}
+	return errors.New("the security token service answered with a fault")
+}
+
+// refusedBefore returns the refusal of the same credentials while it is fresh.
+func (s *STS) refusedBefore(id [sha256.Size]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == nil || s.refused.credentials != id {
+		return nil
+	}
+	wait := time.Until(s.refused.until)
+	if wait <= 0 {
+		return nil
+	}
+	again := *s.refused.err
+	again.RetryAfter = wait
+	return &again
+}
+
+// note remembers a refusal. Network faults and full servers are none.
+func (s *STS) note(id [sha256.Size]byte, err error) {
+	var le *vmsso.LoginError
+	if !errors.Is(err, vmsso.ErrRejected) || !errors.As(err, &le) {
+		return
+	}
+	le.RetryAfter = s.cfg.RefusedWait
+	if errors.Is(err, vmsso.ErrLocked) {
+		le.RetryAfter *= 5
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = &refusal{id, time.Now().Add(le.RetryAfter), le}
+}
+
+// fingerprint tells credentials apart.
+func fingerprint(c signer.Credentials) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q%q", c.Username, c.Password)
+	if c.Certificate != nil {
+		for _, der := range c.Certificate.Certificate {
+			fmt.Fprintf(h, "%x.", der)
+		}
+	}
+	if c.Token != nil {
+		_, _ = io.WriteString(h, c.Token.Assertion)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// Format writes the URL and the kind of credentials, whatever the verb.
+func (c STSConfig) Format(f fmt.State, verb rune) { fmt.Fprint(f, c.describe()) }
+
+// LogValue tells the URL and the kind of credentials.
+func (c STSConfig) LogValue() slog.Value { return slog.StringValue(c.describe()) }
+
+// MarshalJSON is an error: the configuration holds secrets.
+func (c STSConfig) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("tokensource: an STSConfig is a secret and is not encoded as JSON")
+}
+
+func (c STSConfig) describe() string {
+	host := ""
+	if u, err := url.Parse(c.URL); err == nil {
+		host = u.Host
+	}
+	return fmt.Sprintf("STSConfig(host: %s, certificate: %t, password: %t, function: %t)", host, c.Certificate != nil, c.Password != "", c.Credentials != nil)
+}

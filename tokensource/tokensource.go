@@ -1,0 +1,54 @@
+// Package tokensource has the places that SAML tokens come from: a fixed token,
+// files, and the security token service (STS) of vCenter Single Sign-On. Each
+// is a [vmsso.TokenSource].
+package tokensource
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/signer"
+)
+
+// Static returns a source that yields always the same token. If tok.Expires is
+// zero, the source takes the expiry from the assertion; set it to decide
+// otherwise. What cannot be used, such as a key that is not the token's, is an
+// error of the source's Token method, before anything is sent. The token is not
+// to be modified any more.
+func Static(tok *vmsso.Token) vmsso.TokenSource {
+	tok, err := check(tok)
+	return static(func() (*vmsso.Token, error) { return tok, err })
+}
+
+// A static source is a closure because fmt prints what is in a struct, for some
+// verbs through pointers and past a Format method, and nothing of a closure.
+type static func() (*vmsso.Token, error)
+
+func (s static) Token(context.Context) (*vmsso.Token, error) { return s() }
+
+// check returns the token with its expiry, or what is wrong with it.
+func check(tok *vmsso.Token) (*vmsso.Token, error) {
+	if tok == nil {
+		return nil, fmt.Errorf("tokensource: %w: there is none", vmsso.ErrUnsupportedToken)
+	}
+	if _, err := signer.New(signer.Credentials{Token: tok}); err != nil {
+		return nil, fmt.Errorf("tokensource: %w", err)
+	}
+	return withExpiry(tok)
+}
+
+// withExpiry returns the token with the expiry that its assertion names, unless
+// it has one already.
+func withExpiry(tok *vmsso.Token) (*vmsso.Token, error) {
+	a, err := signer.ParseAssertion(tok.Assertion)
+	if err != nil {
+		return nil, fmt.Errorf("tokensource: %w", err)
+	}
+	if !tok.Expires.IsZero() || a.Expires.IsZero() {
+		return tok, nil
+	}
+	with := *tok
+	with.Expires = a.Expires
+	return &with, nil
+}
