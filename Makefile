@@ -1,0 +1,81 @@
+# Everything that is checked before a change goes in. Needs Go, GNU make and a POSIX shell; "make help" lists the targets.
+
+GO          ?= go
+GOFMT       ?= gofmt
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 30s
+TESTFLAGS   ?=
+
+# No command records the state of the checkout, which git refuses to tell to another user than its owner.
+export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
+
+# Every module of the repository, found by its go.mod: "." first, and the nested ones.
+MODULES := $(shell find . -name go.mod ! -path '*/.*/*' ! -path '*/testdata/*' | sed 's,/go\.mod$$,,' | sort)
+NESTED  := $(filter-out .,$(MODULES))
+
+# each runs a command in every module, and stops at the first that fails.
+each = set -e; for m in $(1); do echo "-- $$m"; (cd "$$m" && $(2)); done
+
+.NOTPARALLEL:
+.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz bench
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
+
+# The race detector needs cgo, a C compiler that finds the C library, and a platform that it knows. Without them the tests run all the same.
+test: ## run the tests of every module, with -race where a C compiler is found
+	@echo "== tests"
+	@cc=$$($(GO) env CC); race=; \
+	if [ "$$(CGO_ENABLED= $(GO) env CGO_ENABLED)" != 1 ] || ! printf '\043include <stdlib.h>\n' | $$cc -E - >/dev/null 2>&1; then \
+		echo "without -race: no C compiler"; \
+	elif [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
+		echo "without -race: CGO_ENABLED=0"; \
+	elif ! $(GO) build -race -n errors >/dev/null 2>&1; then \
+		echo "without -race: not known to this platform"; \
+	else \
+		race=-race; echo "tests run with -race ($$cc found)"; \
+	fi; \
+	$(call each,$(MODULES),$(GO) test $$race $(TESTFLAGS) ./...)
+
+check: fmt vet lint tidy standalone test quickstart ## all that a change must pass, in this order
+
+fmt: ## gofmt finds nothing to change
+	@echo "== gofmt"
+	@files=$$($(GOFMT) -l .) && if [ -n "$$files" ]; then echo "not formatted:"; echo "$$files"; exit 1; fi
+
+# The library vets for every system that its users run; the nested modules are for those who develop it.
+vet: ## go vet, the library for linux, darwin and windows
+	@echo "== go vet"
+	@set -e; for os in linux darwin windows; do echo "-- . ($$os)"; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./...; done
+	@$(call each,$(NESTED),CGO_ENABLED=0 GOOS=linux $(GO) vet ./...)
+
+lint: ## staticcheck, pinned
+	@echo "== staticcheck"
+	@$(call each,$(MODULES),$(GO) run $(STATICCHECK) ./...)
+
+tidy: ## go.mod and go.sum are what go mod tidy makes of them
+	@echo "== go mod tidy"
+	@$(call each,$(MODULES),GOWORK=off $(GO) mod tidy -diff)
+
+# What a user of one module gets: its own go.mod decides the versions, not the workspace. The full tests with -race run once, in the workspace;
+# here they run short and without -race, which is enough to find a version that does not fit. -o /dev/null: a lone main package would be written
+# to the folder.
+standalone: ## build, vet and test (-short) each module with GOWORK=off
+	@echo "== each module on its own (GOWORK=off)"
+	@$(call each,$(MODULES),export GOWORK=off && $(GO) build -o /dev/null ./... && $(GO) vet ./... && $(GO) test -short ./...)
+
+quickstart: ## run the first example
+	@echo "== quickstart"
+	@$(GO) run ./examples/quickstart
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	@set -e; for m in $(MODULES); do ( cd "$$m"; \
+		for pkg in $$($(GO) list ./...); do \
+			for target in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+				echo "== $$pkg $$target"; \
+				$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg"; \
+			done; \
+		done ); done
+
+bench: ## run the benchmarks
+	@if ls bench/*.go >/dev/null 2>&1; then $(GO) test -run '^$$' -bench . ./bench; else echo "no benchmarks"; fi
