@@ -56,6 +56,22 @@ func TestRefusalInANewSessionIsHandedUpAndProbedFromThenOn(t *testing.T) {
 	})
 }
 
+func TestManyForbiddenRequestsLeaveOneSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		s.onCall = func(req *http.Request) *http.Response {
+			time.Sleep(time.Second)
+			return answer(req, http.StatusUnauthorized, "no privilege")
+		}
+		tr := newTransport(t, s)
+		together(100, func(int) { get(t, tr) })
+		synctest.Wait()
+		if logins, live := s.counts(); logins != 2 || live != 1 || s.logouts != 1 {
+			t.Errorf("%d logins, %d live sessions, %d logouts, want 2, 1 and 1", logins, live, s.logouts)
+		}
+	})
+}
+
 func TestYoungSessionThatWasKilledIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()

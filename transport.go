@@ -114,7 +114,7 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	if err != nil || x.replayed || !x.t.gone(ctx, resp, s) {
 		return resp, err
 	}
-	x.t.drop(ctx, s)
+	dropped := x.t.drop(ctx, s)
 	if x.class == SessionBound {
 		_, _ = x.t.current(ctx) // for what the caller does next; an error will show then
 		return resp, nil
@@ -132,7 +132,9 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	resp, err = x.attempt(fresh)
 	if err == nil && x.t.auth.Expired(resp) == Yes {
 		x.t.breaker.arm()
-		x.t.abandon(s) // it was probably alive, as the new one is
+		if dropped { // by this request alone; it was probably alive, as the new one is
+			x.t.abandon(s)
+		}
 	}
 	return resp, err
 }
@@ -168,11 +170,13 @@ func (t *Transport) gone(ctx context.Context, resp *http.Response, s *Session) b
 	return errors.Is(t.probe(ctx, s), ErrNoSession)
 }
 
-// drop forgets session s, unless it was replaced already.
-func (t *Transport) drop(ctx context.Context, s *Session) {
-	if t.session.CompareAndSwap(s, nil) {
-		t.events.expired(ctx, s)
+// drop forgets session s and tells whether it did: it was not replaced already.
+func (t *Transport) drop(ctx context.Context, s *Session) bool {
+	if !t.session.CompareAndSwap(s, nil) {
+		return false
 	}
+	t.events.expired(ctx, s)
+	return true
 }
 
 // retryable: only what did not happen, and what may happen twice. A refused
