@@ -2,6 +2,8 @@ package signer_test
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
 	"errors"
 	"strings"
@@ -48,6 +50,7 @@ func TestCredentialsThatCannotWorkAreRefusedWithAdvice(t *testing.T) {
 		{"a holder-of-key token without its key", token(hok.Assertion, nil), vmsso.ErrUnsupportedKey, "give its private key as Token.Key"},
 		{"the key of another holder", token(hok.Assertion, testKeys["RSA-2048"]()), vmsso.ErrUnsupportedKey, `not the key that the token was issued for (certificate "CN=test-solution`},
 		{"a key of another kind", token(hok.Assertion, testKeys["P-256"]()), vmsso.ErrUnsupportedKey, "not the key that the token was issued for"},
+		{"a key that is nil", token(hok.Assertion, (*rsa.PrivateKey)(nil)), vmsso.ErrUnsupportedKey, "the key is a nil *rsa.PrivateKey"},
 		{"an EncryptedAssertion with a key", token(encrypted, key), vmsso.ErrUnsupportedToken, "cannot be signed"},
 		{"RSA-1024", own("RSA-1024"), vmsso.ErrUnsupportedKey, "make one with 2048 or more"},
 		{"Ed25519", own("Ed25519"), vmsso.ErrUnsupportedKey, "vSphere takes RSA (2048 bits or more) and ECDSA keys"},
@@ -60,6 +63,7 @@ func TestCredentialsThatCannotWorkAreRefusedWithAdvice(t *testing.T) {
 		{"a certificate with a key that cannot sign", cert(&tls.Certificate{Certificate: certificate.Certificate, PrivateKey: "key"}), vmsso.ErrUnsupportedKey, "without a private key that can sign"},
 		{"a key without its certificate", cert(&tls.Certificate{PrivateKey: key}), vmsso.ErrUnsupportedKey, "without a private key"},
 		{"an empty certificate", cert(&tls.Certificate{}), vmsso.ErrUnsupportedKey, "without a private key"},
+		{"a certificate with a nil key", cert(&tls.Certificate{Certificate: certificate.Certificate, PrivateKey: (*ecdsa.PrivateKey)(nil)}), vmsso.ErrUnsupportedKey, "the key is a nil *ecdsa.PrivateKey"},
 		{"a certificate that is none", cert(&tls.Certificate{Certificate: [][]byte{[]byte("certificate")}, PrivateKey: key}), vmsso.ErrUnsupportedKey, "cannot be read"},
 		{"a certificate with another key", cert(&tls.Certificate{Certificate: certificate.Certificate, PrivateKey: testKeys["RSA-2048"]()}), vmsso.ErrUnsupportedKey, `not that of the certificate "CN=test-solution`},
 		{"a certificate of yesterday", cert(pair(t, testKeys["P-256"](), -48*time.Hour, -24*time.Hour)), vmsso.ErrUnsupportedKey, `the certificate "CN=holder" is valid from`},

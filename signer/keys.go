@@ -60,6 +60,16 @@ type key struct {
 }
 
 func newKey(s crypto.Signer) (*key, error) {
+	var own, missing bool
+	switch k := s.(type) {
+	case *rsa.PrivateKey:
+		own, missing = true, k == nil
+	case *ecdsa.PrivateKey:
+		own, missing = true, k == nil
+	}
+	if missing {
+		return nil, fmt.Errorf("%w: the key is a nil %T", vmsso.ErrUnsupportedKey, s)
+	}
 	alg, err := algorithmFor(s.Public())
 	if err != nil {
 		return nil, err
@@ -68,10 +78,7 @@ func newKey(s crypto.Signer) (*key, error) {
 	if _, err := k.sign([]byte("vmsso")); err != nil {
 		return nil, fmt.Errorf("%w: a trial signature failed: %w", vmsso.ErrUnsupportedKey, err)
 	}
-	switch s.(type) {
-	case *rsa.PrivateKey, *ecdsa.PrivateKey:
-		k.own = true
-	}
+	k.own = own
 	return k, nil
 }
 

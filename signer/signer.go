@@ -96,12 +96,14 @@ func (s *Signer) useToken(tok *vmsso.Token) error {
 	if tok.Key == nil {
 		return nil
 	}
+	if s.key, err = newKey(tok.Key); err != nil {
+		return err
+	}
 	if !a.Fits(tok.Key.Public()) {
 		return fmt.Errorf("%w: Token.Key is not the key that the token was issued for (certificate %q)", vmsso.ErrUnsupportedKey, a.Holder.Subject)
 	}
 	s.keyInfo = fmt.Appendf(nil, keyInfoToken, envelope.Text(a.ID))
-	s.key, err = newKey(tok.Key)
-	return err
+	return nil
 }
 
 func (s *Signer) useCertificate(c *tls.Certificate) error {
@@ -113,6 +115,9 @@ func (s *Signer) useCertificate(c *tls.Certificate) error {
 	if err != nil {
 		return fmt.Errorf("%w: the certificate cannot be read: %w", vmsso.ErrUnsupportedKey, err)
 	}
+	if s.key, err = newKey(private); err != nil {
+		return err
+	}
 	if k, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(private.Public()) {
 		return fmt.Errorf("%w: the private key is not that of the certificate %q", vmsso.ErrUnsupportedKey, leaf.Subject)
 	}
@@ -123,8 +128,7 @@ func (s *Signer) useCertificate(c *tls.Certificate) error {
 	id := newID()
 	s.proof = fmt.Appendf(s.proof, binaryToken, id, base64.StdEncoding.EncodeToString(leaf.Raw))
 	s.keyInfo = fmt.Appendf(nil, keyInfoCertificate, id)
-	s.key, err = newKey(private)
-	return err
+	return nil
 }
 
 func (s *Signer) usePassword(user, password string) error {
