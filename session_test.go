@@ -188,6 +188,32 @@ func TestCallersLogoutDropsOurSession(t *testing.T) {
 	}
 }
 
+func TestCallersLogoutThatFailsLeavesTheSessionToClose(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s, func(c *vmsso.Config) {
+		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
+			if r.URL.Path == "/logout" {
+				return vmsso.OwnLogout
+			}
+			return vmsso.Normal
+		}}
+		c.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/logout" {
+				return nil, errBoom
+			}
+			return s.RoundTrip(req)
+		})
+	})
+	get(t, tr)
+	if _, err := tr.RoundTrip(newRequest(t, "POST", "/logout", nil)); !errors.Is(err, errBoom) {
+		t.Fatal(err)
+	}
+	tr.Close()
+	if logins, live := s.counts(); logins != 1 || live != 0 {
+		t.Errorf("%d logins, %d live sessions, want 1 and 0", logins, live)
+	}
+}
+
 func TestAnonymousRequestStartsNoLoginAndCarriesNoSession(t *testing.T) {
 	s := newSystem()
 	anonymous := false
@@ -260,16 +286,37 @@ func TestCloseDuringALoginLeavesNoSession(t *testing.T) {
 	})
 }
 
-func TestCloseIsBounded(t *testing.T) {
+func TestLogoutAndCloseAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()
 		tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = &hangingLogout{auth{sys: s}} })
 		get(t, tr)
-		start := time.Now()
-		err := tr.Close()
-		if took := time.Since(start); err == nil || took != 5*time.Second {
-			t.Errorf("Close returned %v after %v, want an error after 5s", err, took)
+		for _, end := range []func() error{func() error { return tr.Logout(context.Background()) }, tr.Close} {
+			get(t, tr)
+			start := time.Now()
+			if err := end(); err == nil || time.Since(start) != 5*time.Second {
+				t.Errorf("got %v after %v, want an error after 5s", err, time.Since(start))
+			}
 		}
+	})
+}
+
+func TestCloseDoesNotWaitForASourceThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		tr := newTransport(t, newSystem(), func(c *vmsso.Config) {
+			c.Source = tokens(func(context.Context) (*vmsso.Token, error) { <-release; return nil, errBoom })
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = tr.RoundTrip(newRequest(t, "GET", "/x", nil)) })
+		synctest.Wait()
+		start := time.Now()
+		tr.Close()
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("Close took %v, want 5s", took)
+		}
+		close(release)
+		wg.Wait()
 	})
 }
 

@@ -157,15 +157,16 @@ func (x *exchange) attempt(s *Session) (*http.Response, error) {
 	return x.t.base.RoundTrip(r)
 }
 
-// gone tells whether the response says that session s is gone.
+// gone tells whether the response says that session s is gone. While the breaker
+// is armed, a refusal alone does not.
 func (t *Transport) gone(ctx context.Context, resp *http.Response, s *Session) bool {
 	switch t.auth.Expired(resp) {
-	case Yes:
-		if t.session.Load() != s || !t.breaker.armed() {
-			return true
-		}
 	case No:
 		return false
+	case Yes:
+		if !t.breaker.armed() {
+			return true
+		}
 	}
 	return errors.Is(t.probe(ctx, s), ErrNoSession)
 }

@@ -60,7 +60,9 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	l := newLab(t)
 	pair := rsaPair()
 	tok := holderOfKey(pair)
-	sts := tokensource.STSConfig{URL: "https://vc.example.test", Username: user, Password: password, Certificate: &pair, Base: l.base}
+	// A function, because fmt would read an http.Transport while it works.
+	base := roundTripper(l.base.RoundTrip)
+	sts := tokensource.STSConfig{URL: "https://vc.example.test", Username: user, Password: password, Certificate: &pair, Base: base}
 	source, err := tokensource.NewSTS(sts)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	var log bytes.Buffer
 	var events lockedText
 	cfg := vmsso.Config{
-		Endpoint: "https://vc.example.test", Source: source, Auth: &soap.Authenticator{}, Base: l.base,
+		Endpoint: "https://vc.example.test", Source: source, Auth: &soap.Authenticator{}, Base: base,
 		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Trace:  events.trace(),
 	}

@@ -125,8 +125,16 @@ func TestLaterCallsCarryTheCookieAlone(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	})
+	var action string
+	l.vsphere.Inject("LoginByToken", 1, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		action = r.Header.Get("SOAPAction")
+		next.ServeHTTP(w, r)
+	})
 	mustCall(t, c, "CurrentTime", serviceInstance)
 	mustCall(t, c, "CurrentTime", serviceInstance)
+	if action != `"urn:vim25/8.0.3.0"` {
+		t.Errorf("LoginByToken with SOAPAction %s, want the version that the server named", action)
+	}
 	want := "vmware_soap_session=" + l.logins[0].Cookie
 	if len(cookies) != 2 || strings.ReplaceAll(cookies[0], `"`, "") != want || cookies[1] != cookies[0] {
 		t.Errorf("cookies %q, want %q twice", cookies, want)

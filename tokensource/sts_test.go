@@ -1,11 +1,14 @@
 package tokensource_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,6 +103,38 @@ func TestSTSIssuesByWhatTheClientHas(t *testing.T) {
 				t.Errorf("the token is of no use: %v", err)
 			}
 		})
+	}
+}
+
+// TestLifetimeOfTheAnswerDecides: vcsim's STS answers with an assertion of 2018.
+func TestLifetimeOfTheAnswerDecides(t *testing.T) {
+	l := newSTSLab(t, vmssotest.NewAuthority(), vmssotest.NewKeyPair("solution", nil))
+	lifetime := regexp.MustCompile(`(?s)<[a-z]*:?Lifetime.*?Lifetime>`)
+	for _, tc := range []struct{ name, with, want string }{
+		{"it is there", `<L:Lifetime xmlns:L="http://docs.oasis-open.org/ws-sx/ws-trust/200512"><Expires>2099-01-02T03:04:05.678Z</Expires></L:Lifetime>`, "2099-01-02T03:04:05Z"},
+		{"it is not", "", ""},
+		{"it is no time", `<Lifetime><Expires>tomorrow</Expires></Lifetime>`, "error"},
+	} {
+		l.sts.Inject("Issue", 1, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			rec := httptest.NewRecorder()
+			next.ServeHTTP(rec, r)
+			w.Header().Set("Content-Type", "text/xml")
+			_, _ = w.Write(lifetime.ReplaceAll(rec.Body.Bytes(), []byte(tc.with)))
+		})
+		tok, err := l.source(t, tokensource.STSConfig{Username: user, Password: password}).Token(t.Context())
+		if tc.want == "error" {
+			if err == nil {
+				t.Errorf("%s: no error", tc.name)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := cmp.Or(tc.want, l.issued[len(l.issued)-1].NotOnOrAfter.UTC().Format(time.RFC3339))
+		if got := tok.Expires.UTC().Format(time.RFC3339); got != want {
+			t.Errorf("%s: expires %s, want %s", tc.name, got, want)
+		}
 	}
 }
 
