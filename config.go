@@ -78,9 +78,10 @@ func New(cfg Config) (*Transport, error) {
 	if cfg.Base == nil {
 		cfg.Base = http.DefaultTransport
 	}
+	origin, _ := endpoint.OriginOf(u) // it has one: Parse took it
 	t := &Transport{
 		endpoint: u,
-		origin:   endpoint.OriginOf(u),
+		origin:   origin,
 		base:     cfg.Base,
 		auth:     cfg.Auth,
 		source:   cfg.Source,

@@ -173,6 +173,18 @@ func newTransport(t *testing.T, s *system, change ...func(*vmsso.Config)) *vmsso
 	return tr
 }
 
+// classed gives the requests with this path a class.
+func classed(s *system, path string, class vmsso.Class) func(*vmsso.Config) {
+	return func(c *vmsso.Config) {
+		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
+			if r.URL.Path == path {
+				return class
+			}
+			return vmsso.Normal
+		}}
+	}
+}
+
 func newRequest(t *testing.T, method, path string, body io.Reader) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "https://vc.example.test"+path, body)

@@ -91,14 +91,7 @@ func TestYoungSessionThatWasKilledIsReplaced(t *testing.T) {
 
 func TestRequestBoundToTheDeadSessionIsNotSentAgain(t *testing.T) {
 	s := newSystem()
-	tr := newTransport(t, s, func(c *vmsso.Config) {
-		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
-			if r.URL.Path == "/bound" {
-				return vmsso.SessionBound
-			}
-			return vmsso.Normal
-		}}
-	})
+	tr := newTransport(t, s, classed(s, "/bound", vmsso.SessionBound))
 	get(t, tr)
 	s.kill()
 	calls := s.calls
@@ -167,14 +160,7 @@ func TestOwnLoginIsRefusedUnlessAllowed(t *testing.T) {
 
 func TestCallersLogoutDropsOurSession(t *testing.T) {
 	s := newSystem()
-	tr := newTransport(t, s, func(c *vmsso.Config) {
-		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
-			if r.URL.Path == "/logout" {
-				return vmsso.OwnLogout
-			}
-			return vmsso.Normal
-		}}
-	})
+	tr := newTransport(t, s, classed(s, "/logout", vmsso.OwnLogout))
 	get(t, tr)
 	if _, err := tr.RoundTrip(newRequest(t, "POST", "/logout", nil)); err != nil {
 		t.Fatal(err)
@@ -191,12 +177,7 @@ func TestCallersLogoutDropsOurSession(t *testing.T) {
 func TestCallersLogoutThatFailsLeavesTheSessionToClose(t *testing.T) {
 	s := newSystem()
 	tr := newTransport(t, s, func(c *vmsso.Config) {
-		c.Auth = &auth{sys: s, class: func(r *http.Request) vmsso.Class {
-			if r.URL.Path == "/logout" {
-				return vmsso.OwnLogout
-			}
-			return vmsso.Normal
-		}}
+		classed(s, "/logout", vmsso.OwnLogout)(c)
 		c.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
 			if req.URL.Path == "/logout" {
 				return nil, errBoom

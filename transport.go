@@ -226,7 +226,11 @@ func idempotent(method string) bool {
 
 // owns tells whether a request belongs to the endpoint's exact origin.
 func (t *Transport) owns(u *url.URL) bool {
-	return u != nil && (u.Scheme == t.endpoint.Scheme && u.Host == t.endpoint.Host || endpoint.OriginOf(u) == t.origin)
+	if u != nil && u.Scheme == t.endpoint.Scheme && u.Host == t.endpoint.Host {
+		return true
+	}
+	o, ok := endpoint.OriginOf(u)
+	return ok && o == t.origin
 }
 
 // CloseIdleConnections closes the idle connections of the base transport.

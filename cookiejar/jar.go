@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vmsso/vmsso/internal/endpoint"
 )
 
 const (
@@ -39,7 +41,7 @@ type Jar struct {
 
 // contents is what a Jar holds.
 type contents struct {
-	origin origin // immutable
+	origin endpoint.Origin // immutable
 
 	// mu guards the remaining fields.
 	mu      sync.Mutex
@@ -57,10 +59,10 @@ func (e *entry) live(now time.Time) bool { return e.expires.IsZero() || e.expire
 
 var _ http.CookieJar = (*Jar)(nil)
 
-// New returns an empty jar for the origin of endpoint; its path, query and user information do not count. With a nil endpoint, or one that
+// New returns an empty jar for the origin of the URL u; its path, query and user information do not count. With a nil URL, or one that
 // has no host or is neither http nor https, the jar is like the zero Jar: it accepts nothing and returns nothing.
-func New(endpoint *url.URL) *Jar {
-	o, ok := originOf(endpoint)
+func New(u *url.URL) *Jar {
+	o, ok := endpoint.OriginOf(u)
 	if !ok {
 		return &Jar{}
 	}
@@ -84,7 +86,7 @@ func (j *Jar) setCookies(u *url.URL, cookies []*http.Cookie, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range cookies {
-		if e, ok := s.origin.accept(c, dir, now); ok {
+		if e, ok := accept(s.origin, c, dir, now); ok {
 			s.put(e, now)
 		}
 	}
@@ -139,7 +141,7 @@ func (j *Jar) owns(u *url.URL) bool {
 	if j.contents == nil {
 		return false
 	}
-	o, ok := originOf(u)
+	o, ok := endpoint.OriginOf(u)
 	return ok && o == j.contents().origin
 }
 

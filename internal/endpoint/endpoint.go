@@ -4,7 +4,6 @@ package endpoint
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -40,21 +39,4 @@ func Parse(name, s string, allowHTTP bool) (*url.URL, error) {
 func loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && a.IsLoopback()
-}
-
-// An Origin is a scheme, host and port in one spelling, fit for comparison.
-type Origin struct{ scheme, host string }
-
-// OriginOf returns the URL's origin.
-func OriginOf(u *url.URL) Origin {
-	scheme := strings.ToLower(u.Scheme)
-	port := u.Port()
-	switch {
-	case port != "":
-	case scheme == "https":
-		port = "443"
-	case scheme == "http":
-		port = "80"
-	}
-	return Origin{scheme, net.JoinHostPort(strings.ToLower(u.Hostname()), port)}
 }
