@@ -18,7 +18,7 @@ import (
 // Like a [Token], a Session never shows its secrets: not by any fmt verb, not
 // in log/slog, and encoding one as JSON is an error.
 type Session struct {
-	Header  http.Header       // set on every request; a nil value deletes the header
+	Header  http.Header       // set on every request, with canonical names; a nil value deletes the header
 	Cookies []*http.Cookie    // sent with every request
 	Values  map[string]string // what the protocol has to remember, such as its version
 	Created time.Time         // when the login was made, by the local clock
