@@ -24,7 +24,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"soap":              {".", "signer", "cookiejar", "internal/envelope"},
 		"cookiejar":         {".", "internal/endpoint"},
 		"vmssotest":         {"."},
-		"internal/envelope": {"."},
+		"internal/envelope": {".", "internal/call"},
+		"internal/call":     {"."},
 		"internal/endpoint": {},
 		"internal/retry":    {},
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/internal/call"
 	"github.com/vmsso/vmsso/internal/envelope"
 )
 
@@ -61,7 +62,7 @@ func do(rt http.RoundTripper) (*envelope.Reply, error) {
 	return c.Do(context.Background(), rt)
 }
 
-func call(status int, contentType, message string) (*envelope.Reply, error) {
+func send(status int, contentType, message string) (*envelope.Reply, error) {
 	return do(answer(status, io.NopCloser(strings.NewReader(message)), "Content-Type: "+contentType))
 }
 
@@ -223,7 +224,7 @@ func TestTypesThatSOAPServersSend(t *testing.T) {
 func TestFaultIsAReplyAndNoError(t *testing.T) {
 	message := strings.Replace(soap11Fault, "%", "<faultcode>a:b</faultcode>", 1)
 	for _, status := range []int{200, 400, 401, 500, 503} {
-		reply, err := call(status, "text/xml", message)
+		reply, err := send(status, "text/xml", message)
 		if err != nil || reply.Fault == nil || reply.Fault.Code != "b" || reply.Body != nil || reply.Status != status {
 			t.Errorf("%d: got %+v, %v, want a fault", status, reply, err)
 		}
@@ -248,14 +249,14 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestAnswerWithoutEndIsNotReadToItsEnd(t *testing.T) {
 	b := &body{Reader: &endless{10 << 30}}
 	_, err := do(answer(200, b, "Content-Type: text/xml"))
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("longer than %d bytes", envelope.MaxReply)) {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("longer than %d bytes", call.MaxReply)) {
 		t.Errorf("got %v, want an error that names the limit", err)
 	}
-	if b.read > envelope.MaxReply+1 || b.closed.Load() != 1 {
-		t.Errorf("%d bytes were read, closed %d times, want %d at most and one Close", b.read, b.closed.Load(), envelope.MaxReply+1)
+	if b.read > call.MaxReply+1 || b.closed.Load() != 1 {
+		t.Errorf("%d bytes were read, closed %d times, want %d at most and one Close", b.read, b.closed.Load(), call.MaxReply+1)
 	}
-	most := success + strings.Repeat(" ", envelope.MaxReply-len(success))
-	if reply, err := call(200, "text/xml", most); err != nil || reply.Body == nil {
+	most := success + strings.Repeat(" ", call.MaxReply-len(success))
+	if reply, err := send(200, "text/xml", most); err != nil || reply.Body == nil {
 		t.Errorf("an answer of just the limit: got %v", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+
+	"github.com/vmsso/vmsso/internal/call"
 )
 
 // A Fault is a SOAP fault, of version 1.1 or 1.2.
@@ -56,54 +58,11 @@ func (f *Fault) String(secrets ...string) string {
 	if kind == "" {
 		kind = f.Code
 	}
-	kind, text := quote(kind, secrets), quote(f.Text, secrets)
+	kind, text := call.Quote(kind, secrets...), call.Quote(f.Text, secrets...)
 	if text == "" {
 		return kind
 	}
 	return kind + ": " + text
-}
-
-// quote redacts s and cuts it to about 200 bytes. Of a long text it looks at
-// the beginning only, less what may be the beginning of a secret.
-func quote(s string, secrets []string) string {
-	const most, look = 200, 1024
-	if len(s) > look {
-		s = Redact(s[:look], secrets...)
-		s = s[:max(len(s)-piece, 0)] // Redact may have made it shorter than that
-	} else {
-		s = Redact(s, secrets...)
-	}
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + " …"
-	}
-	return s
-}
-
-// piece is how much of a secret betrays it, in bytes.
-const piece = 16
-
-// Redact removes each secret from s, and each piece of 16 bytes or more of one:
-// servers cut what they echo.
-func Redact(s string, secrets ...string) string {
-	const hidden = "[redacted]"
-	for _, secret := range secrets {
-		if len(secret) < 3 {
-			continue // it would blot out the text and hide nothing
-		}
-		s = strings.ReplaceAll(s, secret, hidden)
-		for i := 0; i+piece <= len(s); i++ {
-			n := piece
-			if !strings.Contains(secret, s[i:i+n]) {
-				continue
-			}
-			for i+n < len(s) && strings.Contains(secret, s[i:i+n+1]) {
-				n++
-			}
-			s = s[:i] + hidden + s[i+n:]
-			i += len(hidden) - 1
-		}
-	}
-	return s
 }
 
 // child returns the first child element with this local name.

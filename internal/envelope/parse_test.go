@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vmsso/vmsso/internal/call"
 	"github.com/vmsso/vmsso/internal/envelope"
 )
 
@@ -61,7 +62,7 @@ func TestFindFollowsLocalNames(t *testing.T) {
 // A hostile server can fill the limit; that must cost neither the stack nor much
 // time.
 func TestParseOfAMessageMadeToHurtEnds(t *testing.T) {
-	fill := func(s string) string { return "<Envelope><Body>" + strings.Repeat(s, envelope.MaxReply/len(s)) }
+	fill := func(s string) string { return "<Envelope><Body>" + strings.Repeat(s, call.MaxReply/len(s)) }
 	for name, message := range map[string]string{
 		"deep":       fill("<a>"),
 		"attributes": fill("<a ") + strings.Repeat(` b=""`, 100_000) + ">",
@@ -136,7 +137,7 @@ func FuzzParse(f *testing.F) {
 		case plain && err == nil && e.Tag != want:
 			t.Errorf("%q: got %q, encoding/xml finds %q", message, e.Tag, want)
 		}
-		reply, err := call(200, "text/xml", message)
+		reply, err := send(200, "text/xml", message)
 		if err == nil && reply.Fault != nil {
 			if s := reply.Fault.String(message); len(s) > 500 {
 				t.Errorf("%q: the fault is quoted with %d bytes", message, len(s))

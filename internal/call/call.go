@@ -1,0 +1,139 @@
+// Package call sends the requests of a login and bounds what comes back.
+package call
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vmsso/vmsso"
+)
+
+// MaxReply bounds a reply, decompressed, in bytes.
+const MaxReply = 4 << 20
+
+// A Call is one request.
+type Call struct {
+	Method string
+	URL    *url.URL
+	Stage  string // names the call in errors
+	Header http.Header
+	Body   []byte
+}
+
+// A Reply is an answer that is no redirect, read to its end.
+type Reply struct {
+	Status  int
+	Header  http.Header
+	Cookies []*http.Cookie
+	Body    []byte
+}
+
+// Do sends the call once. It follows no redirect. Each error is a
+// [*vmsso.LoginError] whose stage is the call's.
+func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
+	req, err := http.NewRequestWithContext(ctx, c.Method, c.URL.String(), bytes.NewReader(c.Body))
+	if err != nil {
+		return nil, c.Fail(nil, err)
+	}
+	req.Header = c.Header
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return nil, c.Fail(nil, err)
+	}
+	defer resp.Body.Close()
+	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Cookies: resp.Cookies()}
+	reply.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxReply+1))
+	switch {
+	case err != nil:
+		return nil, c.Fail(reply, fmt.Errorf("the answer broke off: %w", err))
+	case len(reply.Body) > MaxReply:
+		return nil, c.Fail(reply, fmt.Errorf("the answer is longer than %d bytes", MaxReply))
+	case reply.Status >= 300 && reply.Status < 400:
+		return nil, c.Fail(reply, fmt.Errorf("redirected to %s, which is not followed with credentials: give the final URL", target(reply.Header)))
+	case reply.Status == http.StatusServiceUnavailable && bytes.Contains(reply.Body, []byte("Out of HTTP sessions")):
+		return nil, c.Fail(reply, vmsso.ErrSessionLimit)
+	}
+	return reply, nil
+}
+
+// Fail makes the error of this call, with what the reply tells, which may be nil.
+func (c *Call) Fail(reply *Reply, err error) *vmsso.LoginError {
+	le := &vmsso.LoginError{Endpoint: c.URL.Host, Stage: c.Stage, Err: err}
+	if reply == nil {
+		return le
+	}
+	le.Status = reply.Status
+	if reply.Status == http.StatusServiceUnavailable || reply.Status == http.StatusTooManyRequests {
+		s, _ := strconv.Atoi(reply.Header.Get("Retry-After"))
+		le.RetryAfter = time.Duration(min(max(s, 0), 3600)) * time.Second
+	}
+	return le
+}
+
+// Unexpected is the error of a reply of the wrong media type: the answer of
+// something else than the server that was meant.
+func (c *Call) Unexpected(reply *Reply, wanted, mediaType string) *vmsso.LoginError {
+	return c.Fail(reply, errors.New("no "+wanted+" but "+strconv.Quote(Quote(mediaType))+": is this URL right, or is a proxy or login page in the way?"))
+}
+
+// target names where a redirect goes by its host alone: paths and queries may
+// hold secrets.
+func target(h http.Header) string {
+	u, err := url.Parse(h.Get("Location"))
+	if err != nil || u.Host == "" {
+		return "another path"
+	}
+	return Quote(u.Host)
+}
+
+// piece is how much of a secret betrays it, in bytes.
+const piece = 16
+
+// Quote cuts what a server said to about 200 bytes and redacts the secrets. Of
+// a long text it looks at the beginning only, less what may be the beginning of
+// a secret.
+func Quote(s string, secrets ...string) string {
+	const most, look = 200, 1024
+	if len(s) > look {
+		s = Redact(s[:look], secrets...)
+		s = s[:max(len(s)-piece, 0)]
+	} else {
+		s = Redact(s, secrets...)
+	}
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + " …"
+	}
+	return s
+}
+
+// Redact removes each secret from s, and each piece of 16 bytes or more of one:
+// servers cut what they echo.
+func Redact(s string, secrets ...string) string {
+	const hidden = "[redacted]"
+	for _, secret := range secrets {
+		if len(secret) < 3 {
+			continue // it would blot out the text and hide nothing
+		}
+		s = strings.ReplaceAll(s, secret, hidden)
+		for i := 0; i+piece <= len(s); i++ {
+			n := piece
+			if !strings.Contains(secret, s[i:i+n]) {
+				continue
+			}
+			for i+n < len(s) && strings.Contains(secret, s[i:i+n+1]) {
+				n++
+			}
+			s = s[:i] + hidden + s[i+n:]
+			i += len(hidden) - 1
+		}
+	}
+	return s
+}
