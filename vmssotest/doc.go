@@ -1,5 +1,5 @@
 // Package vmssotest has in-process servers for tests of programs that log in to vSphere with SAML tokens, in the manner of net/http/httptest: a
-// security token service (STS), a vSphere SOAP endpoint (VSphere), an Authority that issues tokens, and a Network in memory to run them under
+// security token service (STS), a vSphere SOAP endpoint (VSphere), a vSphere Automation REST endpoint (Automation), an Authority that issues tokens, and a Network in memory to run them under
 // testing/synctest.
 //
 // The servers verify what the real ones verify, as the real ones do: the signature of every message and token, what exactly it covers, the times,
