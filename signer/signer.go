@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/vmsso/vmsso"
@@ -44,6 +45,9 @@ type Signer struct {
 	keyInfo     []byte
 	key         *key // nil: nothing is signed
 	signatureID string
+
+	packed func() string // the token for a header, made when it is needed; nil: there is no token
+	nonces *nonces
 }
 
 // New checks the credentials, for it is better to learn here than from a server
@@ -51,7 +55,7 @@ type Signer struct {
 // [vmsso.ErrUnsupportedKey] where that is the reason. The times in an assertion
 // are not looked at; those of a certificate are.
 func New(c Credentials) (*Signer, error) {
-	s := &Signer{opening: []byte(opening), signatureID: newID()}
+	s := &Signer{opening: []byte(opening), signatureID: newID(), nonces: &nonces{}}
 	if err := s.use(c); err != nil {
 		return nil, err
 	}
@@ -93,6 +97,7 @@ func (s *Signer) useToken(tok *vmsso.Token) error {
 		return fmt.Errorf("%w: it is a bearer token, which has no key: leave Token.Key nil", vmsso.ErrUnsupportedKey)
 	}
 	s.proof = []byte(tok.Assertion)
+	s.packed = sync.OnceValue(func() string { return pack(tok.Assertion) })
 	if tok.Key == nil {
 		return nil
 	}

@@ -1,0 +1,63 @@
+package signer
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vmsso/vmsso"
+)
+
+const vapiSecurity = "com.vmware.vapi.std.security."
+
+// JSONRPC returns the vAPI request, a JSON-RPC object with params.ctx, with the
+// token as its security context. For a holder-of-key token the whole request is
+// signed in canonical form (RS256), from now on valid for 10 minutes; the
+// request that is returned may be written in another way without losing the
+// signature.
+func (s *Signer) JSONRPC(request []byte, now time.Time) ([]byte, error) {
+	if s.packed == nil {
+		return nil, fmt.Errorf("%w: only a token can log in to vSphere Automation", vmsso.ErrUnsupportedToken)
+	}
+	v, err := parseJSON(request)
+	if err != nil {
+		return nil, err
+	}
+	params, _ := member(v, "params").(map[string]any)
+	ctx, ok := params["ctx"].(map[string]any)
+	if !ok {
+		return nil, errors.New("signer: the JSON-RPC request has no params.ctx")
+	}
+	token := string(s.proof)
+	if s.key == nil {
+		ctx["securityCtx"] = map[string]any{"schemeId": vapiSecurity + "saml_bearer_token", "samlToken": token}
+		return json.Marshal(v)
+	}
+	if s.key.alg.size > 0 {
+		return nil, fmt.Errorf("%w: vSphere Automation takes RSA keys over JSON-RPC", vmsso.ErrUnsupportedKey)
+	}
+	created := now.UTC().Add(-backdated)
+	security := map[string]any{
+		"schemeId":           vapiSecurity + "saml_hok_token",
+		"signatureAlgorithm": "RS256",
+		"timestamp":          map[string]any{"created": created.Format(wireTime), "expires": created.Add(validity).Format(wireTime)},
+	}
+	ctx["securityCtx"] = security
+	canonical, err := appendCanonical(nil, v, 0)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := s.key.sign(canonical)
+	if err != nil {
+		return nil, err
+	}
+	security["signature"] = map[string]any{"samlToken": token, "value": base64.StdEncoding.EncodeToString(signature)}
+	return json.Marshal(v)
+}
+
+func member(v any, name string) any {
+	m, _ := v.(map[string]any)
+	return m[name]
+}
