@@ -22,6 +22,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"signer":            {".", "internal/envelope"},
 		"tokensource":       {".", "signer", "internal/envelope", "internal/endpoint"},
 		"soap":              {".", "signer", "cookiejar", "internal/envelope"},
+		"automation":        {".", "signer", "internal/call"},
 		"cookiejar":         {".", "internal/endpoint"},
 		"vmssotest":         {"."},
 		"internal/envelope": {".", "internal/call"},
