@@ -22,7 +22,8 @@
 //     package tokensource has a fixed token, files, and the vCenter Single
 //     Sign-On security token service (STS).
 //   - An [Authenticator] speaks one protocol: package soap logs in to vSphere's
-//     SOAP endpoint by LoginByToken.
+//     SOAP endpoint by LoginByToken, package automation to vSphere Automation
+//     over REST.
 //   - A [Session] is what a login returned: headers and cookies.
 //   - Package vmssotest has strict in-process servers to test against.
 //
