@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/vmsso/vmsso"
@@ -32,13 +31,7 @@ import (
 type Authenticator struct {
 	vmsso.Defaults // for Apply
 
-	signer atomic.Pointer[derived] // of the token used last
-}
-
-// derived is what was made of a token.
-type derived struct {
-	tok    *vmsso.Token
-	signer *signer.Signer
+	signers signer.Cache
 }
 
 var _ vmsso.Authenticator = (*Authenticator)(nil)
@@ -58,7 +51,7 @@ const (
 // RSA; the error then wraps [vmsso.ErrUnsupportedToken] or
 // [vmsso.ErrUnsupportedKey].
 func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
-	sign, err := a.signerFor(tok)
+	sign, err := a.signers.Signer(tok)
 	if err != nil {
 		return nil, &vmsso.LoginError{Endpoint: endpoint.Host, Stage: "token", Err: err}
 	}
@@ -151,23 +144,6 @@ func (a *Authenticator) Expired(resp *http.Response) vmsso.Verdict {
 		return vmsso.Yes
 	}
 	return vmsso.No
-}
-
-// signerFor returns the signer of a token; it is made once per token.
-func (a *Authenticator) signerFor(tok *vmsso.Token) (*signer.Signer, error) {
-	before := a.signer.Load()
-	if before != nil && before.tok == tok {
-		return before.signer, nil
-	}
-	s, err := signer.New(signer.Credentials{Token: tok})
-	if err != nil {
-		return nil, err
-	}
-	if before != nil {
-		s.Follow(before.signer)
-	}
-	a.signer.Store(&derived{tok, s})
-	return s, nil
 }
 
 func newCall(endpoint *url.URL, method, path string) *call.Call {

@@ -56,10 +56,6 @@ func (s *Signer) automationHeader(req *http.Request, body []byte, nonce string) 
 	return header + `, signature_alg="RSA-SHA256", signature="` + b64(signature) + `", nonce="` + nonce + `", bodyhash="` + b64(hash[:]) + `"`, nil
 }
 
-// Follow makes the nonces of s continue those of an earlier Signer: servers
-// compare them by key, not by token. It is to be called before s is used.
-func (s *Signer) Follow(earlier *Signer) { s.nonces = earlier.nonces }
-
 // hostAndPort are those of the Host header as the server sees it. Where it has
 // no port, vCenter takes 80 for it, over https as well (govmomi commit
 // 384b1b95).

@@ -156,14 +156,27 @@ func TestNoncesOnlyGrow(t *testing.T) {
 	}
 }
 
-func TestNoncesOfTheNextTokenFollow(t *testing.T) {
-	first, second := vectorSigner(t), vectorSigner(t)
-	second.Follow(first)
+func TestCacheMakesOneSignerPerToken(t *testing.T) {
+	var c Cache
+	text, err := os.ReadFile("testdata/bearer.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := []*vmsso.Token{{Assertion: strings.TrimSpace(string(text))}, {Assertion: strings.TrimSpace(string(text))}}
+	first, err := c.Signer(tokens[0])
+	again, err2 := c.Signer(tokens[0])
+	other, err3 := c.Signer(tokens[1])
+	if err != nil || err2 != nil || err3 != nil || first != again || first == other {
+		t.Fatalf("%v, %v, %v: the same signer %t, another for another token %t", err, err2, err3, first == again, first != other)
+	}
 	now := time.Now()
 	a, _, _ := strings.Cut(first.nonces.next(now), ":")
-	b, _, _ := strings.Cut(second.nonces.next(now), ":")
+	b, _, _ := strings.Cut(other.nonces.next(now), ":")
 	if a >= b {
-		t.Errorf("nonces %s and then %s, want them to grow", a, b)
+		t.Errorf("nonces %s and then %s, want them to grow from token to token", a, b)
+	}
+	if _, err := c.Signer(&vmsso.Token{}); err == nil {
+		t.Error("an empty token has a signer")
 	}
 }
 

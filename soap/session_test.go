@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 
 	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/soap"
 	"github.com/vmsso/vmsso/tokensource"
 	"github.com/vmsso/vmsso/vmssotest"
 )
@@ -281,4 +282,28 @@ func (w noCookies) WriteHeader(status int) {
 func (w noCookies) Write(b []byte) (int, error) {
 	w.Header().Del("Set-Cookie")
 	return w.ResponseWriter.Write(b)
+}
+
+func TestLocaleArrivesAsItIs(t *testing.T) {
+	l := newLab(t)
+	for _, tc := range []struct {
+		locale string
+		ok     bool
+	}{{"", true}, {"en_US", true}, {`a"b&c<d>'`, true}, {"a\x01b", false}} {
+		c, tr := l.client(t, tokensource.Static(holderOfKey(rsaPair())), func(cfg *vmsso.Config) {
+			cfg.Auth = &soap.Authenticator{Locale: tc.locale}
+		})
+		before := l.vsphere.Calls("RetrieveServiceContent")
+		_, _, err := call(t.Context(), c, "CurrentTime", serviceInstance)
+		if (err == nil) != tc.ok {
+			t.Errorf("locale %q: %v; the server says %q", tc.locale, err, l.vsphere.Reasons())
+		}
+		if tc.ok && l.logins[len(l.logins)-1].Locale != tc.locale {
+			t.Errorf("locale %q arrived as %q", tc.locale, l.logins[len(l.logins)-1].Locale)
+		}
+		if !tc.ok && l.vsphere.Calls("RetrieveServiceContent") != before {
+			t.Errorf("locale %q was refused after something had been sent", tc.locale)
+		}
+		tr.Close()
+	}
 }

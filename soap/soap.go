@@ -29,7 +29,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/vmsso/vmsso"
@@ -50,13 +49,7 @@ type Authenticator struct {
 	// Empty: the server decides.
 	Locale string
 
-	signer atomic.Pointer[derived] // of the token used last
-}
-
-// derived is what was made of a token.
-type derived struct {
-	tok    *vmsso.Token
-	signer *signer.Signer
+	signers signer.Cache
 }
 
 var _ vmsso.Authenticator = (*Authenticator)(nil)
@@ -84,7 +77,10 @@ const (
 // is sent; the error then wraps [vmsso.ErrUnsupportedToken] or
 // [vmsso.ErrUnsupportedKey].
 func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
-	sign, err := a.signerFor(tok)
+	sign, err := a.signers.Signer(tok)
+	if bad := envelope.Valid(a.Locale); err == nil && bad != nil {
+		err = fmt.Errorf("soap: Authenticator.Locale has %w", bad)
+	}
 	if err != nil {
 		return nil, &vmsso.LoginError{Endpoint: endpoint.Host, Stage: "token", Err: err}
 	}
@@ -136,22 +132,6 @@ func (a *Authenticator) Logout(ctx context.Context, rt http.RoundTripper, endpoi
 func (a *Authenticator) Probe(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, s *vmsso.Session) error {
 	_, err := resume(rt, endpoint, s).call(ctx, "CurrentTime", plain(currentTime))
 	return err
-}
-
-// signerFor returns the signer of a token; it is made once per token.
-func (a *Authenticator) signerFor(tok *vmsso.Token) (*signer.Signer, error) {
-	if err := envelope.Valid(a.Locale); err != nil {
-		return nil, fmt.Errorf("soap: Authenticator.Locale has %w", err)
-	}
-	if d := a.signer.Load(); d != nil && d.tok == tok {
-		return d.signer, nil
-	}
-	s, err := signer.New(signer.Credentials{Token: tok})
-	if err != nil {
-		return nil, err
-	}
-	a.signer.Store(&derived{tok, s})
-	return s, nil
 }
 
 func (a *Authenticator) loginByToken(manager string) []byte {
