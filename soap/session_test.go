@@ -2,6 +2,8 @@ package soap_test
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"os"
@@ -11,9 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"crypto/x509"
-	"encoding/pem"
 
 	"github.com/vmsso/vmsso"
 	"github.com/vmsso/vmsso/soap"
