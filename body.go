@@ -46,15 +46,14 @@ func newPayload(req *http.Request, limit int64) (payload, []byte, error) {
 	if !text {
 		return s, nil, nil
 	}
-	complete, err := s.fill(max(limit, headBytes))
-	switch {
-	case err != nil:
-		s.src.Close()
-		return nil, nil, err
-	case !complete:
+	complete, err := s.fill(req.Context(), max(limit, headBytes))
+	if err == nil && !complete {
 		return s, s.kept, nil
 	}
 	s.src.Close()
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(s.kept) == 0 {
 		return none{}, nil, nil // a body that turns out to be empty is none
 	}
@@ -157,11 +156,24 @@ type attempt struct {
 var errStopped = errors.New("vmsso: the request is sent again in a new session")
 
 // fill reads up to n bytes ahead, n being limit or more, and tells whether that
-// was all.
-func (s *stream) fill(n int64) (complete bool, err error) {
-	s.kept, err = io.ReadAll(io.LimitReader(s.src, n+1))
-	s.lost = int64(len(s.kept)) > n
-	return !s.lost, err
+// was all. A body that never yields does not outlast ctx; the caller then closes
+// it, which ends the reading.
+func (s *stream) fill(ctx context.Context, n int64) (complete bool, err error) {
+	read := make(chan error, 1)
+	go func() {
+		kept, err := io.ReadAll(io.LimitReader(s.src, n+1))
+		if err == nil {
+			s.kept = kept
+			s.lost = int64(len(kept)) > n
+		}
+		read <- err
+	}()
+	select {
+	case err = <-read:
+		return err == nil && !s.lost, err
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
 }
 
 func (s *stream) put(r *http.Request) error {

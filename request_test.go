@@ -362,6 +362,25 @@ func TestCallerWhoseBodyHangsCanStillLeave(t *testing.T) {
 	})
 }
 
+func TestTextThatIsReadAheadDoesNotOutlastTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		tr := newTransport(t, s)
+		r, w := io.Pipe() // nobody writes
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		req := newRequest(t, "POST", "/sdk", r).WithContext(ctx)
+		req.Header.Set("Content-Type", "text/xml")
+		start := time.Now()
+		if _, err := tr.RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("got %v after %v, want the end of the context after 1s", err, time.Since(start))
+		}
+		if _, err := w.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("the body is not closed: %v", err)
+		}
+	})
+}
+
 func TestEmptyBodyIsNoBody(t *testing.T) {
 	s := newSystem()
 	tr := newTransport(t, s)
