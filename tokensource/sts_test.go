@@ -14,11 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/vmsso/vmsso"
 	"github.com/vmsso/vmsso/signer"
 	"github.com/vmsso/vmsso/tokensource"
 	"github.com/vmsso/vmsso/vmssotest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	user     = "alice@vsphere.local"
