@@ -4,8 +4,6 @@ import (
 	"crypto/x509"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -52,9 +50,7 @@ type Automation struct {
 	nonces   nonces
 	injector injector
 	reasons  reasons
-	calls    sync.Map // operation → *atomic.Int64
-
-	accepted, refused, loggingIn, maxLoggingIn atomic.Int64
+	tally    tally
 }
 
 // NewAutomation returns a vSphere Automation endpoint. It panics if nobody is trusted.
@@ -75,10 +71,10 @@ func NewAutomation(cfg AutomationConfig) *Automation {
 }
 
 // Logins returns how many logins were accepted.
-func (a *Automation) Logins() int { return int(a.accepted.Load()) }
+func (a *Automation) Logins() int { return int(a.tally.accepted.Load()) }
 
 // Refused returns how many logins were refused.
-func (a *Automation) Refused() int { return int(a.refused.Load()) }
+func (a *Automation) Refused() int { return int(a.tally.refused.Load()) }
 
 // Reasons returns why logins were refused, oldest first, the last thousand.
 func (a *Automation) Reasons() []string { return a.reasons.all() }
@@ -88,15 +84,10 @@ func (a *Automation) Sessions() int { return a.sessions.live() }
 
 // Calls returns how many requests of this operation have come, whatever was answered. An operation is method and path, "POST /api/session"; the
 // action of a /rest path belongs to it, "POST /rest/com/vmware/cis/session?~action=get".
-func (a *Automation) Calls(op string) int {
-	if n, ok := a.calls.Load(op); ok {
-		return int(n.(*atomic.Int64).Load())
-	}
-	return 0
-}
+func (a *Automation) Calls(op string) int { return a.tally.of(op) }
 
 // MaxConcurrentLogins returns the highest number of logins that were in flight at one time.
-func (a *Automation) MaxConcurrentLogins() int { return int(a.maxLoggingIn.Load()) }
+func (a *Automation) MaxConcurrentLogins() int { return int(a.tally.maxLoggingIn.Load()) }
 
 // Kill ends all sessions behind the clients' back and returns how many.
 func (a *Automation) Kill() int { return a.sessions.kill(false) }
@@ -111,12 +102,9 @@ func (a *Automation) Inject(op string, n int, f func(w http.ResponseWriter, r *h
 // ServeHTTP implements http.Handler.
 func (a *Automation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := automationOperation(r)
-	a.count(op)
+	a.tally.call(op)
 	if a.isLogin(op) {
-		n := a.loggingIn.Add(1)
-		defer a.loggingIn.Add(-1)
-		for m := a.maxLoggingIn.Load(); n > m && !a.maxLoggingIn.CompareAndSwap(m, n); m = a.maxLoggingIn.Load() {
-		}
+		defer a.tally.login()()
 	}
 	f := a.injector.take(op)
 	if f == nil {
@@ -132,14 +120,6 @@ func (a *Automation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = withBody(r, body)
 	}
 	f(w, r, http.HandlerFunc(a.serve))
-}
-
-func (a *Automation) count(op string) {
-	n, ok := a.calls.Load(op)
-	if !ok {
-		n, _ = a.calls.LoadOrStore(op, new(atomic.Int64))
-	}
-	n.(*atomic.Int64).Add(1)
 }
 
 // automationOperation names the operation of a request.

@@ -26,14 +26,14 @@ func (a *Automation) login(w http.ResponseWriter, r *http.Request) {
 	}
 	l, err := a.verify(r, body)
 	if err != nil {
-		a.refused.Add(1)
+		a.tally.refused.Add(1)
 		a.reasons.add(err.Error())
 		unauthenticated(w, r)
 		return
 	}
 	l.Session, l.Header = newSessionID(), r.Header.Clone()
 	a.sessions.add(&session{cookie: l.Session, user: l.Subject, state: loggedIn})
-	a.accepted.Add(1)
+	a.tally.accepted.Add(1)
 	if a.cfg.OnLogin != nil {
 		a.cfg.OnLogin(*l)
 	}

@@ -6,8 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -39,9 +37,7 @@ type VSphere struct {
 	sessions sessions
 	injector injector
 	reasons  reasons
-	calls    sync.Map // operation → *atomic.Int64
-
-	accepted, refused, loggingIn, maxLoggingIn atomic.Int64
+	tally    tally
 }
 
 // NewVSphere returns a vSphere endpoint. It panics if nobody is trusted.
@@ -73,10 +69,10 @@ func tolerance(d time.Duration) time.Duration {
 }
 
 // Logins returns how many LoginByToken were accepted; with a Backend, those that it answered with 200 too.
-func (v *VSphere) Logins() int { return int(v.accepted.Load()) }
+func (v *VSphere) Logins() int { return int(v.tally.accepted.Load()) }
 
 // Refused returns how many LoginByToken were refused here.
-func (v *VSphere) Refused() int { return int(v.refused.Load()) }
+func (v *VSphere) Refused() int { return int(v.tally.refused.Load()) }
 
 // Reasons returns why LoginByToken were refused, oldest first, the last thousand.
 func (v *VSphere) Reasons() []string { return v.reasons.all() }
@@ -87,15 +83,10 @@ func (v *VSphere) Sessions() int { return v.sessions.live() }
 
 // Calls returns how many requests of this operation have come, whatever was answered. SOAP requests have the name of the first element of the Body,
 // others method and first path segment: "PUT /folder", "GET /sdk".
-func (v *VSphere) Calls(op string) int {
-	if n, ok := v.calls.Load(op); ok {
-		return int(n.(*atomic.Int64).Load())
-	}
-	return 0
-}
+func (v *VSphere) Calls(op string) int { return v.tally.of(op) }
 
 // MaxConcurrentLogins returns the highest number of LoginByToken that were in flight at one time.
-func (v *VSphere) MaxConcurrentLogins() int { return int(v.maxLoggingIn.Load()) }
+func (v *VSphere) MaxConcurrentLogins() int { return int(v.tally.maxLoggingIn.Load()) }
 
 // Kill ends all logged-in sessions behind the clients' back and returns how many. With a Backend, later requests with their cookies are answered
 // here with NotAuthenticated.
@@ -114,12 +105,9 @@ func (v *VSphere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	v.count(op)
+	v.tally.call(op)
 	if op == "LoginByToken" {
-		n := v.loggingIn.Add(1)
-		defer v.loggingIn.Add(-1)
-		for m := v.maxLoggingIn.Load(); n > m && !v.maxLoggingIn.CompareAndSwap(m, n); m = v.maxLoggingIn.Load() {
-		}
+		defer v.tally.login()()
 	}
 	if f := v.injector.take(op); f != nil {
 		f(w, r, http.HandlerFunc(v.serveInjected))
@@ -158,14 +146,6 @@ func (v *VSphere) identify(w http.ResponseWriter, r *http.Request) (op string, _
 }
 
 func isSDK(path string) bool { return path == "/sdk" || strings.HasPrefix(path, "/sdk/") }
-
-func (v *VSphere) count(op string) {
-	n, ok := v.calls.Load(op)
-	if !ok {
-		n, _ = v.calls.LoadOrStore(op, new(atomic.Int64))
-	}
-	n.(*atomic.Int64).Add(1)
-}
 
 func (v *VSphere) serve(op string, w http.ResponseWriter, r *http.Request) {
 	switch {

@@ -41,7 +41,7 @@ func (v *VSphere) frontLogin(w http.ResponseWriter, r *http.Request, cookie stri
 			}
 		}
 		v.sessions.add(&session{cookie: l.Cookie, user: l.Subject, state: loggedIn})
-		v.accepted.Add(1)
+		v.tally.accepted.Add(1)
 		if v.cfg.OnLogin != nil {
 			v.cfg.OnLogin(*l)
 		}

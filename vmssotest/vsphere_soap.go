@@ -61,7 +61,7 @@ func (v *VSphere) login(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	s := v.sessions.login(cookie, l)
 	l.Cookie = s.cookie
-	v.accepted.Add(1)
+	v.tally.accepted.Add(1)
 	if v.cfg.OnLogin != nil {
 		v.cfg.OnLogin(*l)
 	}
@@ -85,7 +85,7 @@ func (s *sessions) describe(cookie string) string {
 
 // refuse answers a LoginByToken that is not accepted.
 func (v *VSphere) refuse(w http.ResponseWriter, why error) {
-	v.refused.Add(1)
+	v.tally.refused.Add(1)
 	v.reasons.add(why.Error())
 	writeFault(w, "ServerFaultCode", "Cannot complete login due to an incorrect user name or password.", `<InvalidLoginFault xmlns="urn:vim25" xsi:type="InvalidLogin"/>`)
 }
