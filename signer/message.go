@@ -8,6 +8,7 @@ import (
 
 	"github.com/beevik/etree"
 
+	"github.com/vmsso/vmsso"
 	"github.com/vmsso/vmsso/internal/envelope"
 )
 
@@ -76,6 +77,9 @@ func (s *Signer) Envelope(body *etree.Element, now time.Time) ([]byte, error) {
 
 // message puts the header before a Body, which is signed in its canonical form.
 func (s *Signer) message(body []byte, signed reference, now time.Time) ([]byte, error) {
+	if s.key != nil && s.keyInfo == nil {
+		return nil, fmt.Errorf("%w: a SOAP message with an EncryptedAssertion cannot be signed, because its ID is not known", vmsso.ErrUnsupportedToken)
+	}
 	id, created := newID(), now.UTC().Add(-backdated)
 	m := make([]byte, 0, len(s.opening)+len(s.proof)+len(s.keyInfo)+len(body)+4096)
 	m = append(m, s.opening...)

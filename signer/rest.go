@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,9 +36,8 @@ func (s *Signer) automationHeader(req *http.Request, body []byte, nonce string) 
 	if s.packed == nil {
 		return "", fmt.Errorf("%w: only a token can log in to vSphere Automation", vmsso.ErrUnsupportedToken)
 	}
-	header := `SIGN token="` + s.packed() + `"`
 	if s.key == nil {
-		return header, nil
+		return s.packed(), nil
 	}
 	if s.key.alg.size > 0 {
 		return "", fmt.Errorf("%w: vSphere Automation takes RSA keys only over REST", vmsso.ErrUnsupportedKey)
@@ -53,7 +53,7 @@ func (s *Signer) automationHeader(req *http.Request, body []byte, nonce string) 
 		return "", err
 	}
 	b64 := base64.StdEncoding.EncodeToString
-	return header + `, signature_alg="RSA-SHA256", signature="` + b64(signature) + `", nonce="` + nonce + `", bodyhash="` + b64(hash[:]) + `"`, nil
+	return s.packed() + `, signature_alg="RSA-SHA256", signature="` + b64(signature) + `", nonce="` + nonce + `", bodyhash="` + b64(hash[:]) + `"`, nil
 }
 
 // hostAndPort are those of the Host header as the server sees it. Where it has
@@ -71,14 +71,23 @@ func hostAndPort(req *http.Request) (host, port string) {
 	return host, cmp.Or(port, "80")
 }
 
-// pack compresses an assertion for a header.
+// pack makes the beginning of a header that carries an assertion. It is gzip at
+// its best: servers bound the header.
 func pack(assertion string) string {
 	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
-	_, _ = z.Write([]byte(assertion))                     // to memory
+	z := packers.Get().(*gzip.Writer)
+	defer packers.Put(z)
+	z.Reset(&b)
+	_, _ = z.Write([]byte(assertion)) // to memory
 	_ = z.Close()
-	return base64.StdEncoding.EncodeToString(b.Bytes())
+	return `SIGN token="` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"`
 }
+
+// packers are kept because one takes some 800 KiB of memory.
+var packers = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestCompression) // the level is valid
+	return z
+}}
 
 // nonces are the milliseconds of a clock that never shows the same time twice,
 // each with a random number: servers compare the milliseconds alone.

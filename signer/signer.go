@@ -1,8 +1,10 @@
-// Package signer makes messages that prove an identity: SOAP envelopes with a
-// WS-Security header that carries a SAML token, a certificate or a password,
-// signed where there is a key.
+// Package signer makes messages that prove an identity, signed where there is a
+// key: SOAP envelopes with a WS-Security header that carries a SAML token, a
+// certificate or a password, and what vSphere Automation and vCloud Director
+// take a SAML token in.
 //
-// Most programs do not use it directly: packages soap and tokensource do.
+// Most programs do not use it directly: packages soap, automation, vcloud and
+// tokensource do.
 package signer
 
 import (
@@ -42,12 +44,13 @@ type Credentials struct {
 type Signer struct {
 	opening     []byte // up to the Timestamp
 	proof       []byte // behind it: assertion, certificate, password
-	keyInfo     []byte
-	key         *key // nil: nothing is signed
+	keyInfo     []byte // nil: an EncryptedAssertion, whose ID is not known
+	key         *key   // nil: nothing is signed
 	signatureID string
 
-	packed func() string // the token for a header, made when it is needed; nil: there is no token
+	packed func() string // a header with the token, made when it is needed; nil: there is no token
 	nonces *nonces
+	vcloud *madeHeader
 }
 
 // New checks the credentials, for it is better to learn here than from a server
@@ -55,7 +58,7 @@ type Signer struct {
 // [vmsso.ErrUnsupportedKey] where that is the reason. The times in an assertion
 // are not looked at; those of a certificate are.
 func New(c Credentials) (*Signer, error) {
-	s := &Signer{opening: []byte(opening), signatureID: newID(), nonces: &nonces{}}
+	s := &Signer{opening: []byte(opening), signatureID: newID(), nonces: &nonces{}, vcloud: &madeHeader{}}
 	if err := s.use(c); err != nil {
 		return nil, err
 	}
@@ -91,9 +94,7 @@ func (s *Signer) useToken(tok *vmsso.Token) error {
 		return err
 	case tok.Key == nil && a.HolderOfKey:
 		return fmt.Errorf("%w: it is a holder-of-key token: give its private key as Token.Key", vmsso.ErrUnsupportedKey)
-	case tok.Key != nil && a.Encrypted:
-		return fmt.Errorf("%w: a message with an EncryptedAssertion cannot be signed, because its ID is not known", vmsso.ErrUnsupportedToken)
-	case tok.Key != nil && !a.HolderOfKey:
+	case tok.Key != nil && !a.HolderOfKey && !a.Encrypted:
 		return fmt.Errorf("%w: it is a bearer token, which has no key: leave Token.Key nil", vmsso.ErrUnsupportedKey)
 	}
 	s.proof = []byte(tok.Assertion)
@@ -103,6 +104,9 @@ func (s *Signer) useToken(tok *vmsso.Token) error {
 	}
 	if s.key, err = newKey(tok.Key); err != nil {
 		return err
+	}
+	if a.Encrypted {
+		return nil // whose key it is issued for is for the server to see
 	}
 	if !a.Fits(tok.Key.Public()) {
 		return fmt.Errorf("%w: Token.Key is not the key that the token was issued for (certificate %q)", vmsso.ErrUnsupportedKey, a.Holder.Subject)
