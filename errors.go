@@ -43,6 +43,10 @@ var (
 	// ErrSessionLimit: the server has no room for another session.
 	ErrSessionLimit = errors.New("the server has reached its limit of sessions")
 
+	// ErrHeaderTooLarge: the token makes the login's header larger than servers
+	// take.
+	ErrHeaderTooLarge = errors.New("the token is too large for a request header")
+
 	// ErrOwnLogin: the caller's own code logs in through a transport that does
 	// that by itself. Nothing was sent.
 	ErrOwnLogin = errors.New("vmsso: this client is logged in by its transport: remove the explicit login, or set Config.AllowOwnLogin")
@@ -68,8 +72,11 @@ type LoginError struct {
 func (e *LoginError) Error() string {
 	var b strings.Builder
 	what := "log in to "
-	if e.Stage == "Issue" {
+	switch e.Stage {
+	case "Issue":
 		what = "get a token from "
+	case "Lookup":
+		what = "find the endpoints of "
 	}
 	b.WriteString("vmsso: " + what + cmp.Or(e.Endpoint, "the system"))
 	if e.Stage != "" {
@@ -129,6 +136,7 @@ func advice(err error) string {
 		{ErrClockSkew, "synchronise the clocks of this machine and of the server"},
 		{ErrTLSIdentity, "let the base transport trust the server's CA (Base in the configuration)"},
 		{ErrSessionLimit, "log out sessions that are not used, or raise the limit"},
+		{ErrHeaderTooLarge, "let the identity provider put fewer groups, attributes and certificates into the token"},
 		{ErrTokenExpired, "supply a fresh token, or use a source that renews it"},
 	} {
 		if errors.Is(err, a.is) {

@@ -26,6 +26,10 @@ type Call struct {
 	Stage  string // names the call in errors
 	Header http.Header
 	Body   []byte
+
+	// MaxHeader is how many bytes of header the server takes, request line
+	// included; 0: not known.
+	MaxHeader int
 }
 
 // A Reply is an answer that is no redirect, read to its end.
@@ -44,6 +48,9 @@ func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
 		return nil, c.Fail(nil, err)
 	}
 	req.Header = c.Header
+	if size := headerSize(req); c.MaxHeader > 0 && size > c.MaxHeader {
+		return nil, c.Fail(nil, fmt.Errorf("%w: the request would have a header of %d bytes, the limit is %d; nothing was sent", vmsso.ErrHeaderTooLarge, size, c.MaxHeader))
+	}
 	resp, err := rt.RoundTrip(req)
 	if err != nil {
 		return nil, c.Fail(nil, err)
@@ -60,8 +67,41 @@ func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
 		return nil, c.Fail(reply, fmt.Errorf("redirected to %s, which is not followed with credentials: give the final URL", target(reply.Header)))
 	case reply.Status == http.StatusServiceUnavailable && bytes.Contains(reply.Body, []byte("Out of HTTP sessions")):
 		return nil, c.Fail(reply, vmsso.ErrSessionLimit)
+	case reply.Status == http.StatusRequestHeaderFieldsTooLarge:
+		return nil, c.Fail(reply, fmt.Errorf("%w: the server refused one of %d bytes", vmsso.ErrHeaderTooLarge, headerSize(req)))
 	}
 	return reply, nil
+}
+
+// headerSize is the size of the request's header in HTTP/1.1, with what
+// net/http adds to it.
+func headerSize(req *http.Request) int {
+	const added = len("User-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\nContent-Length: 12345678\r\n\r\n")
+	var fields counter
+	_ = req.Header.Write(&fields) // a counter does not fail
+	return len(req.Method+" "+req.URL.RequestURI()+" HTTP/1.1\r\nHost: "+req.URL.Host+"\r\n") + int(fields) + added
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// Field checks that a value which a server sent can become one of our header
+// fields.
+func Field(value string) error {
+	const most = 16 << 10
+	switch {
+	case value == "":
+		return errors.New("it is empty")
+	case len(value) > most:
+		return fmt.Errorf("it is longer than %d bytes", most)
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("it has a blank, a control character or one that is not ASCII")
+	}
+	return nil
 }
 
 // Fail makes the error of this call, with what the reply tells, which may be nil.
