@@ -21,13 +21,14 @@ func TestImportsPointOneWay(t *testing.T) {
 		".":                 {"internal/endpoint", "internal/retry"},
 		"signer":            {".", "internal/envelope"},
 		"tokensource":       {".", "signer", "internal/envelope", "internal/endpoint"},
-		"soap":              {".", "signer", "cookiejar", "internal/envelope"},
-		"automation":        {".", "signer", "internal/call"},
+		"soap":              {".", "signer", "cookiejar", "internal/envelope", "internal/peek"},
+		"automation":        {".", "signer", "internal/call", "internal/peek"},
 		"cookiejar":         {".", "internal/endpoint"},
 		"vmssotest":         {"."},
 		"internal/envelope": {".", "internal/call"},
 		"internal/call":     {"."},
 		"internal/endpoint": {},
+		"internal/peek":     {},
 		"internal/retry":    {},
 	}
 	homes := map[string][]string{

@@ -1,14 +1,12 @@
 package soap
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"io"
 	"net/http"
 	"strings"
 
 	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/internal/peek"
 )
 
 // peekBytes of an answer tell whether the session is gone.
@@ -29,7 +27,7 @@ func (a *Authenticator) Expired(resp *http.Response) vmsso.Verdict {
 		!strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "text/xml") {
 		return vmsso.No
 	}
-	head := peek(resp)
+	head := peek.Head(resp, peekBytes, nil)
 	if resp.StatusCode == http.StatusOK {
 		missing := bytes.Index(head, []byte("<missingSet>"))
 		if missing < 0 || bytes.Contains(head[:missing], []byte("<propSet>")) || !says(head[missing:], "NotAuthenticated") {
@@ -62,21 +60,4 @@ func says(b []byte, fault string) bool {
 		}
 		b = after
 	}
-}
-
-// peek returns the first bytes of the body, decompressed, and leaves the body
-// as it was.
-func peek(resp *http.Response) []byte {
-	r := bufio.NewReaderSize(resp.Body, peekBytes)
-	head, _ := r.Peek(peekBytes) // an error shows again when the body is read
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{r, resp.Body}
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		if z, err := gzip.NewReader(bytes.NewReader(head)); err == nil {
-			head, _ = io.ReadAll(io.LimitReader(z, peekBytes)) // it ends early: head is cut
-		}
-	}
-	return head
 }

@@ -85,7 +85,7 @@ func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoin
 		return nil, &vmsso.LoginError{Endpoint: endpoint.Host, Stage: "token", Err: err}
 	}
 	c := &client{rt: rt, url: service(endpoint), jar: cookiejar.New(endpoint), version: firstVersion}
-	content, err := c.call(ctx, "RetrieveServiceContent", plain(retrieveServiceContent))
+	content, err := c.call(ctx, "RetrieveServiceContent", envelope.Message(retrieveServiceContent))
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoin
 // Logout implements [vmsso.Authenticator].
 func (a *Authenticator) Logout(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, s *vmsso.Session) error {
 	c := resume(rt, endpoint, s)
-	_, err := c.call(ctx, "Logout", plain(fmt.Sprintf(logout, envelope.Text(s.Values[valueManager]))))
+	_, err := c.call(ctx, "Logout", envelope.Message(fmt.Sprintf(logout, envelope.Text(s.Values[valueManager]))))
 	if errors.Is(err, vmsso.ErrNoSession) {
 		return nil
 	}
@@ -130,7 +130,7 @@ func (a *Authenticator) Logout(ctx context.Context, rt http.RoundTripper, endpoi
 // Probe implements [vmsso.Authenticator] by CurrentTime, which every user may
 // call.
 func (a *Authenticator) Probe(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, s *vmsso.Session) error {
-	_, err := resume(rt, endpoint, s).call(ctx, "CurrentTime", plain(currentTime))
+	_, err := resume(rt, endpoint, s).call(ctx, "CurrentTime", envelope.Message(currentTime))
 	return err
 }
 
@@ -140,11 +140,6 @@ func (a *Authenticator) loginByToken(manager string) []byte {
 		locale = "<locale>" + envelope.Text(a.Locale) + "</locale>"
 	}
 	return fmt.Appendf(nil, loginByToken, envelope.Text(manager), locale)
-}
-
-// plain is a message without a header.
-func plain(body string) []byte {
-	return []byte(`<soap:Envelope xmlns:soap="` + envelope.Soap11 + `"><soap:Body>` + body + `</soap:Body></soap:Envelope>`)
 }
 
 // service is the URL that messages are posted to.

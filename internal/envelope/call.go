@@ -18,6 +18,11 @@ import (
 // Soap11 is the namespace of SOAP 1.1.
 const Soap11 = "http://schemas.xmlsoap.org/soap/envelope/"
 
+// Message returns a SOAP 1.1 message without a header. The body is XML.
+func Message(body string) []byte {
+	return []byte(`<soap:Envelope xmlns:soap="` + Soap11 + `"><soap:Body>` + body + `</soap:Body></soap:Envelope>`)
+}
+
 // A Call is one SOAP 1.1 request.
 type Call struct {
 	URL     *url.URL
