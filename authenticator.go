@@ -78,8 +78,10 @@ func (Defaults) Probe(context.Context, http.RoundTripper, *url.URL, *Session) er
 }
 
 // Apply sets the session's headers and cookies, replacing those of the same
-// name that the caller set. Others of the caller stay.
+// name that the caller set. Others of the caller stay. A header whose values are
+// nil and a cookie with a negative MaxAge are deleted from the request.
 func (Defaults) Apply(req *http.Request, s *Session) error {
+	callers := req.Header["Cookie"]
 	for name, values := range s.Header {
 		if values == nil {
 			delete(req.Header, name)
@@ -88,7 +90,10 @@ func (Defaults) Apply(req *http.Request, s *Session) error {
 		req.Header[name] = values
 	}
 	if len(s.Cookies) > 0 {
-		req.Header["Cookie"] = []string{cookieHeader(req.Header["Cookie"], s.Cookies)}
+		delete(req.Header, "Cookie")
+		if line := cookieHeader(callers, s.Cookies); line != "" {
+			req.Header["Cookie"] = []string{line}
+		}
 	}
 	return nil
 }
@@ -113,6 +118,9 @@ func cookieHeader(callers []string, session []*http.Cookie) string {
 		}
 	}
 	for _, c := range session {
+		if c.MaxAge < 0 {
+			continue
+		}
 		add((&http.Cookie{Name: c.Name, Value: c.Value, Quoted: c.Quoted}).String())
 	}
 	return b.String()

@@ -80,6 +80,30 @@ func TestSessionReplacesSameNamedHeadersAndCookiesOnly(t *testing.T) {
 	}
 }
 
+func TestSessionDeletesHeadersAndCookiesThatWouldNameAnother(t *testing.T) {
+	s := &vmsso.Session{
+		Header:  http.Header{"X-Old": nil, "X-New": {"ours"}},
+		Cookies: []*http.Cookie{{Name: "vcloud-token", MaxAge: -1}, {Name: "vcloud_jwt", MaxAge: -1}},
+	}
+	for _, tc := range []struct {
+		name         string
+		before, want http.Header
+	}{
+		{"nothing there", http.Header{}, http.Header{"X-New": {"ours"}}},
+		{"one of two", http.Header{"Cookie": {"vcloud-token=stale; theme=dark"}}, http.Header{"X-New": {"ours"}, "Cookie": {"theme=dark"}}},
+		{"all", http.Header{"X-Old": {"a"}, "Cookie": {"vcloud-token=stale", "vcloud_jwt=stale"}}, http.Header{"X-New": {"ours"}}},
+		{"a similar name is another", http.Header{"Cookie": {"vcloud-token2=x"}}, http.Header{"X-New": {"ours"}, "Cookie": {"vcloud-token2=x"}}},
+	} {
+		req := &http.Request{Header: tc.before}
+		if err := (vmsso.Defaults{}).Apply(req, s); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tc.want, req.Header); d != "" {
+			t.Errorf("%s: %s", tc.name, d)
+		}
+	}
+}
+
 func TestBodyIsClosedOnceOnEveryPath(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

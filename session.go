@@ -19,7 +19,7 @@ import (
 // in log/slog, and encoding one as JSON is an error.
 type Session struct {
 	Header  http.Header       // set on every request, with canonical names; a nil value deletes the header
-	Cookies []*http.Cookie    // sent with every request
+	Cookies []*http.Cookie    // sent with every request; one with a negative MaxAge is deleted
 	Values  map[string]string // what the protocol has to remember, such as its version
 	Created time.Time         // when the login was made, by the local clock
 	Expires time.Time         // a hint, zero if unknown: the server decides
