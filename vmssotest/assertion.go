@@ -18,6 +18,7 @@ type token struct {
 	holder       *x509.Certificate // nil: bearer
 	notBefore    time.Time
 	notOnOrAfter time.Time
+	audiences    [][]string // of each AudienceRestriction
 }
 
 // verifyAssertion checks a SAML 2.0 assertion where it stands in its document: its shape, its enveloped signature by a certificate of trust, its
@@ -123,7 +124,17 @@ func detach(el *etree.Element) *etree.Element {
 	return c
 }
 
-// readAssertion reads the claims. Audiences are accepted: a vSphere endpoint serves them all.
+// isFor reports whether the assertion is for this audience and says so: each restriction must name it (SAML core 2.5.1.4).
+func (t *token) isFor(audience string) bool {
+	for _, list := range t.audiences {
+		if !slices.Contains(list, audience) {
+			return false
+		}
+	}
+	return len(t.audiences) > 0
+}
+
+// readAssertion reads the claims. Audiences are for the server to look at: a vSphere endpoint serves them all.
 func readAssertion(el *etree.Element) (*token, error) {
 	t := &token{}
 	t.id, _ = attr(el, "", "ID")
@@ -150,11 +161,35 @@ func readAssertion(el *etree.Element) (*token, error) {
 	if t.notOnOrAfter, err = instant(to); err != nil {
 		return nil, err
 	}
+	if err := t.readAudiences(conditions); err != nil {
+		return nil, err
+	}
 	confirmation, err := one(subject, nsSAML, "SubjectConfirmation")
 	if err != nil {
 		return nil, err
 	}
 	return t, t.readConfirmation(confirmation)
+}
+
+func (t *token) readAudiences(conditions *etree.Element) error {
+	for _, restriction := range conditions.ChildElements() {
+		if !is(restriction, nsSAML, "AudienceRestriction") {
+			continue
+		}
+		var list []string
+		for _, el := range restriction.ChildElements() {
+			if !is(el, nsSAML, "Audience") {
+				continue
+			}
+			audience, err := text(el)
+			if err != nil {
+				return err
+			}
+			list = append(list, audience)
+		}
+		t.audiences = append(t.audiences, list)
+	}
+	return nil
 }
 
 func (t *token) readConfirmation(confirmation *etree.Element) error {

@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// AutomationConfig describes a vSphere Automation REST endpoint.
+// AutomationConfig describes a vSphere Automation endpoint.
 type AutomationConfig struct {
 	// Trust holds the certificates whose assertions are accepted; required. Their keys are RSA keys, as those of an SSO domain are.
 	Trust []*x509.Certificate
 
 	// Legacy makes the endpoint one of before vSphere 7.0 U2: /api/session answers 404, only /rest/com/vmware/cis/session logs in.
 	Legacy bool
+
+	PlainErrors bool // JSON-RPC errors carry no vapi-error header, as those of older servers
 
 	Idle      time.Duration    // a session that is idle for longer is gone; 0: 30 minutes
 	Now       func() time.Time // nil: time.Now
@@ -26,24 +28,34 @@ type AutomationConfig struct {
 // AutomationLogin is one accepted login.
 type AutomationLogin struct {
 	Subject     string            // the NameID of the assertion
-	Assertion   string            // the token as it came out of base64 and gzip
+	Assertion   string            // the token as it came out of base64 and gzip, or of JSON
 	AssertionID string            // the assertion's ID
 	HolderOfKey bool              // false: bearer
 	Holder      *x509.Certificate // whose key signed the request; nil for a bearer token
 	Session     string            // the id of the session that began
 	Header      http.Header       // of the login request
+	Body        []byte            // of a JSON-RPC login, so that its signature can be verified by other means; not to be modified
 }
 
-// Automation is a vSphere Automation REST endpoint (/api and /rest) that is strict about "Authorization: SIGN": its form, the SAML assertion in it,
-// and for a holder-of-key token the signature over nonce, method, path, host, port and body. It is an http.Handler, safe for concurrent use, and
-// to be made with NewAutomation.
+// Automation is a vSphere Automation endpoint, REST (below /api/ and /rest/) and JSON-RPC (POST /api), that is strict about logins. In REST that is
+// "Authorization: SIGN": its form, the SAML assertion in it, and for a holder-of-key token the signature over nonce, method, path, host, port and
+// body. It is an http.Handler, safe for concurrent use, and to be made with NewAutomation.
 //
-// Wire: POST /api/session or POST /rest/com/vmware/cis/session logs in; all else under /api/ and /rest/ needs the header vmware-api-session-id,
+// REST: POST /api/session or POST /rest/com/vmware/cis/session logs in; all else under /api/ and /rest/ needs the header vmware-api-session-id,
 // a session cookie is not enough. For the key of one certificate the milliseconds of the nonces must strictly increase in the order in which the
 // logins come in. What is refused is answered with 401 and says no more than that authentication is required; Reasons says why.
 //
 // There are GET /api/vcenter/vm and GET /rest/vcenter/vm (three machines), POST /api/echo (the body comes back) and PUT /api/content/… (the number
 // of bytes of the body, which is not kept).
+//
+// JSON-RPC: com.vmware.cis.session create logs in with the securityCtx saml_bearer_token or saml_hok_token, the latter with a signature of the
+// algorithm RS256 over the canonical JSON of the whole request without securityCtx.signature, and with a timestamp. The protocol has no protection
+// against replay: a signed request logs in again until its timestamp ends. All else needs the session, which is the same as in REST, in the header
+// vmware-api-session-id or as securityCtx session_id. What is refused is answered with 200 and com.vmware.vapi.std.errors.unauthenticated; what is not
+// a request, with an error of JSON-RPC.
+//
+// There are com.vmware.cis.session get and delete, com.vmware.vcenter.VM list (the three machines), and com.vmware.vmssotest echo (the member "value"
+// of the input comes back) and fill (a string of as many bytes as the member "bytes" says; it may be many gigabytes, and is not kept in memory).
 type Automation struct {
 	cfg      AutomationConfig
 	sessions sessions
@@ -83,7 +95,8 @@ func (a *Automation) Reasons() []string { return a.reasons.all() }
 func (a *Automation) Sessions() int { return a.sessions.live() }
 
 // Calls returns how many requests of this operation have come, whatever was answered. An operation is method and path, "POST /api/session"; the
-// action of a /rest path belongs to it, "POST /rest/com/vmware/cis/session?~action=get".
+// action of a /rest path belongs to it, "POST /rest/com/vmware/cis/session?~action=get". Of JSON-RPC it is service, blank, operation,
+// "com.vmware.cis.session create"; "POST /api" if the body names none.
 func (a *Automation) Calls(op string) int { return a.tally.of(op) }
 
 // MaxConcurrentLogins returns the highest number of logins that were in flight at one time.
@@ -101,8 +114,12 @@ func (a *Automation) Inject(op string, n int, f func(w http.ResponseWriter, r *h
 
 // ServeHTTP implements http.Handler.
 func (a *Automation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	op := automationOperation(r)
+	op, r, err := identifyAutomation(w, r)
 	a.tally.call(op)
+	if err != nil {
+		tooLarge(w)
+		return
+	}
 	if a.isLogin(op) {
 		defer a.tally.login()()
 	}
@@ -122,7 +139,23 @@ func (a *Automation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f(w, r, http.HandlerFunc(a.serve))
 }
 
-// automationOperation names the operation of a request.
+// identifyAutomation names the operation. The body of a JSON-RPC request is read for that and can be read again; other bodies are left alone.
+func identifyAutomation(w http.ResponseWriter, r *http.Request) (op string, _ *http.Request, err error) {
+	op = automationOperation(r)
+	if op != rpcPost {
+		return op, r, nil
+	}
+	body, err := bodyOf(w, r)
+	if err != nil {
+		return op, r, err
+	}
+	if q, _ := parseRPC(body); q.operation != "" {
+		op = q.operation
+	}
+	return op, withBody(r, body), nil
+}
+
+// automationOperation names the operation of a REST request.
 func automationOperation(r *http.Request) string {
 	op := r.Method + " " + r.URL.Path
 	if isREST(r) {
@@ -139,12 +172,15 @@ func isREST(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/rest/
 func isContent(op string) bool { return strings.HasPrefix(op, "PUT /api/content/") }
 
 func (a *Automation) isLogin(op string) bool {
-	return op == "POST "+legacySession || op == "POST "+apiSession && !a.cfg.Legacy
+	return op == rpcCreate || op == "POST "+legacySession || op == "POST "+apiSession && !a.cfg.Legacy
 }
 
 func (a *Automation) serve(w http.ResponseWriter, r *http.Request) {
 	op := automationOperation(r) // again: an Injector may have changed the request
 	switch {
+	case r.URL.Path == rpcPath:
+		a.serveRPC(w, r)
+		return
 	case !isAPI(r) && !isREST(r), a.cfg.Legacy && r.URL.Path == apiSession:
 		http.NotFound(w, r)
 		return

@@ -39,8 +39,12 @@ type localizable struct {
 }
 
 func unauthenticated(w http.ResponseWriter, r *http.Request) {
-	writeError(w, r, http.StatusUnauthorized, "unauthenticated", "UNAUTHENTICATED",
-		localizable{[]string{}, "This method requires authentication.", "vapi.method.authentication.required"})
+	writeError(w, r, http.StatusUnauthorized, "unauthenticated", "UNAUTHENTICATED", authenticationRequired())
+}
+
+// authenticationRequired is all that a client is told, whatever the reason.
+func authenticationRequired() localizable {
+	return localizable{[]string{}, "This method requires authentication.", "vapi.method.authentication.required"}
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
@@ -71,11 +75,16 @@ func tooLarge(w http.ResponseWriter) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		panic("vmssotest: " + err.Error()) // only values of this package come here
-	}
+	data := mustMarshal(value)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(data)
+}
+
+func mustMarshal(value any) []byte {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic("vmssotest: " + err.Error()) // only values of this package, and what JSON was read into, come here
+	}
+	return data
 }

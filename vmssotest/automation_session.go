@@ -26,17 +26,11 @@ func (a *Automation) login(w http.ResponseWriter, r *http.Request) {
 	}
 	l, err := a.verify(r, body)
 	if err != nil {
-		a.tally.refused.Add(1)
-		a.reasons.add(err.Error())
+		a.refuse(err.Error())
 		unauthenticated(w, r)
 		return
 	}
-	l.Session, l.Header = newSessionID(), r.Header.Clone()
-	a.sessions.add(&session{cookie: l.Session, user: l.Subject, state: loggedIn})
-	a.tally.accepted.Add(1)
-	if a.cfg.OnLogin != nil {
-		a.cfg.OnLogin(*l)
-	}
+	a.accept(l, r)
 	if r.URL.Path == apiSession {
 		writeJSON(w, http.StatusCreated, l.Session)
 		return
@@ -47,13 +41,26 @@ func (a *Automation) login(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, restValue{l.Session})
 }
 
-// verify checks a login request: a client that already has a session on it is not logging in, it is confused.
-func (a *Automation) verify(r *http.Request, body []byte) (*AutomationLogin, error) {
-	if len(r.Header.Values(sessionHeader)) > 0 {
-		return nil, errors.New("login with the header " + sessionHeader)
+// refuse notes a login that is not accepted.
+func (a *Automation) refuse(reason string) {
+	a.tally.refused.Add(1)
+	a.reasons.add(reason)
+}
+
+// accept begins the session of a login.
+func (a *Automation) accept(l *AutomationLogin, r *http.Request) {
+	l.Session, l.Header = newSessionID(), r.Header.Clone()
+	a.sessions.add(&session{cookie: l.Session, user: l.Subject, state: loggedIn})
+	a.tally.accepted.Add(1)
+	if a.cfg.OnLogin != nil {
+		a.cfg.OnLogin(*l)
 	}
-	if len(r.CookiesNamed(sessionHeader)) > 0 {
-		return nil, errors.New("login with the cookie " + sessionHeader)
+}
+
+// verify checks a login request of REST.
+func (a *Automation) verify(r *http.Request, body []byte) (*AutomationLogin, error) {
+	if err := checkNoSession(r); err != nil {
+		return nil, err
 	}
 	s, err := parseSIGN(r.Header.Values("Authorization"))
 	if err != nil {
@@ -63,24 +70,43 @@ func (a *Automation) verify(r *http.Request, body []byte) (*AutomationLogin, err
 	if err != nil {
 		return nil, err
 	}
+	now := a.cfg.Now()
+	l, err := a.verifyToken(assertion, now)
+	if err != nil {
+		return nil, err
+	}
+	if l.Holder == nil {
+		return l, s.checkBearer()
+	}
+	ms, err := s.checkPossession(r, body, l.Holder, now, a.cfg.Tolerance)
+	if err != nil {
+		return nil, err
+	}
+	return l, a.nonces.accept(l.Holder, ms, now.Add(-a.cfg.Tolerance).UnixMilli())
+}
+
+// checkNoSession: a client that already has a session on its login is not logging in, it is confused.
+func checkNoSession(r *http.Request) error {
+	if len(r.Header.Values(sessionHeader)) > 0 {
+		return errors.New("login with the header " + sessionHeader)
+	}
+	if len(r.CookiesNamed(sessionHeader)) > 0 {
+		return errors.New("login with the cookie " + sessionHeader)
+	}
+	return nil
+}
+
+// verifyToken checks the assertion of a login.
+func (a *Automation) verifyToken(assertion string, now time.Time) (*AutomationLogin, error) {
 	doc, err := parseDocument([]byte(assertion))
 	if err != nil {
 		return nil, errors.New("token: " + err.Error())
 	}
-	now := a.cfg.Now()
 	t, err := verifyAssertion(doc.root, a.cfg.Trust, now, a.cfg.Tolerance)
 	if err != nil {
 		return nil, err
 	}
-	l := &AutomationLogin{Subject: t.subject, Assertion: assertion, AssertionID: t.id, HolderOfKey: t.holder != nil, Holder: t.holder}
-	if t.holder == nil {
-		return l, s.checkBearer()
-	}
-	ms, err := s.checkPossession(r, body, t.holder, now, a.cfg.Tolerance)
-	if err != nil {
-		return nil, err
-	}
-	return l, a.nonces.accept(t.holder, ms, now.Add(-a.cfg.Tolerance).UnixMilli())
+	return &AutomationLogin{Subject: t.subject, Assertion: assertion, AssertionID: t.id, HolderOfKey: t.holder != nil, Holder: t.holder}, nil
 }
 
 // newSessionID returns an id of the form that vCenter uses.
@@ -100,14 +126,20 @@ func (a *Automation) authenticated(r *http.Request) *session {
 	return s
 }
 
+// touch notes that a session is active and returns what it was before.
+func (a *Automation) touch(s *session) sessionInfo {
+	accessed := time.Unix(0, s.lastActive.Swap(a.cfg.Now().UnixNano()))
+	return sessionInfo{s.user, stamp(s.created), stamp(accessed)}
+}
+
 // answer answers a request of a session.
 func (a *Automation) answer(op string, w http.ResponseWriter, r *http.Request, s *session) {
-	accessed := time.Unix(0, s.lastActive.Swap(a.cfg.Now().UnixNano()))
+	info := a.touch(s)
 	switch op {
 	case "GET " + apiSession:
-		writeJSON(w, http.StatusOK, sessionInfo{s.user, stamp(s.created), stamp(accessed)})
+		writeJSON(w, http.StatusOK, info)
 	case "POST " + legacySession + "?~action=get":
-		writeJSON(w, http.StatusOK, restValue{sessionInfo{s.user, stamp(s.created), stamp(accessed)}})
+		writeJSON(w, http.StatusOK, restValue{info})
 	case "DELETE " + apiSession:
 		a.sessions.end(s.cookie)
 		w.WriteHeader(http.StatusNoContent)

@@ -94,9 +94,12 @@ func cutAttribute(line string) (key, value, rest string, err error) {
 	return key, value, rest, nil
 }
 
-// assertion takes the assertion out of the token: one gzip member in base64.
-func (s signHeader) assertion() (string, error) {
-	packed, err := base64.StdEncoding.Strict().DecodeString(s["token"])
+// assertion takes the assertion out of the token.
+func (s signHeader) assertion() (string, error) { return unpackToken(s["token"]) }
+
+// unpackToken takes an assertion out of the token of "Authorization: SIGN": one gzip member in base64. The base64 holds no line break.
+func unpackToken(token string) (string, error) {
+	packed, err := base64.StdEncoding.Strict().DecodeString(token)
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
