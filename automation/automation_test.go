@@ -63,6 +63,7 @@ func TestLoginReadsWhatServersAnswer(t *testing.T) {
 		{"method not allowed", []string{"405 ", `200 {"value":"abc"}`}, api + " " + rest, "abc", nil, ""},
 		{"neither", []string{"404 ", "404 "}, api + " " + rest, "", nil, "HTTP 404"},
 		{"refused", []string{"401 " + unauthenticated}, api, "", vmsso.ErrRejected, "vapi.method.authentication.required: This method requires authentication."},
+		{"refused without a word", []string{"401 "}, api, "", vmsso.ErrRejected, "delegatable"},
 		{"refused by rest", []string{"404 ", "401 " + oldStyle}, api + " " + rest, "", vmsso.ErrRejected, "This method requires authentication."},
 		{"forbidden", []string{"403 "}, api, "", vmsso.ErrRejected, "HTTP 403"},
 		{"too many sessions", []string{"503 " + full}, api, "", vmsso.ErrSessionLimit, "limited to 550"},
@@ -74,7 +75,7 @@ func TestLoginReadsWhatServersAnswer(t *testing.T) {
 		{"empty", []string{`201 ""`}, api, "", nil, "not usable"},
 		{"a second header", []string{`201 "abc\r\nX: y"`}, api, "", nil, "not usable"},
 		{"not ASCII", []string{`201 "äbc"`}, api, "", nil, "not usable"},
-		{"long", []string{`201 "` + strings.Repeat("x", 1025) + `"`}, api, "", nil, "not usable"},
+		{"long", []string{`201 "` + strings.Repeat("x", 16<<10+1) + `"`}, api, "", nil, "not usable"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var asked []string
