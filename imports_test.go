@@ -23,6 +23,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"tokensource":       {".", "signer", "internal/envelope", "internal/endpoint"},
 		"soap":              {".", "signer", "cookiejar", "internal/envelope", "internal/peek"},
 		"automation":        {".", "signer", "internal/call", "internal/peek"},
+		"vcloud":            {".", "signer", "internal/call", "internal/endpoint"},
+		"lookup":            {".", "internal/call", "internal/endpoint", "internal/envelope"},
 		"cookiejar":         {".", "internal/endpoint"},
 		"vmssotest":         {"."},
 		"internal/envelope": {".", "internal/call"},

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/vmsso/vmsso"
 )
@@ -207,5 +208,28 @@ func TestAutomationHeaderNeedsAToken(t *testing.T) {
 	req, _ := http.NewRequest("POST", "https://vc.example.test/api/session", nil)
 	if _, err := s.AutomationHeader(req, nil); err == nil {
 		t.Error("a password made a header")
+	}
+}
+
+// Gzip at its best takes some time, and a token is used for many logins.
+func TestHeaderOfABearerTokenIsMadeOnce(t *testing.T) {
+	text, err := os.ReadFile("testdata/bearer.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Credentials{Token: &vmsso.Token{Assertion: strings.TrimSpace(string(text))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, _ := http.NewRequest("POST", "https://vc.example.test/api/session", nil)
+	for name, header := range map[string]func() (string, error){
+		"Automation":     func() (string, error) { return s.AutomationHeader(req, nil) },
+		"Cloud Director": func() (string, error) { return s.VCloudHeader("Finance") },
+	} {
+		first, err := header()
+		again, err2 := header()
+		if err != nil || err2 != nil || unsafe.StringData(first) != unsafe.StringData(again) {
+			t.Errorf("%s: %v, %v, want the same string in the same place", name, err, err2)
+		}
 	}
 }

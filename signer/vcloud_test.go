@@ -32,6 +32,9 @@ func unzipped(t *testing.T, value string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if packed[8] != 2 { // RFC 1952, XFL
+		t.Error("not compressed as well as can be")
+	}
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
