@@ -1,6 +1,8 @@
 package vmssotest_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +26,30 @@ func directorCall(h http.Handler, op, body string, fields ...string) *httptest.R
 }
 
 func bearerOf(h http.Header) string { return "Bearer " + h.Get("X-Vmware-Vcloud-Access-Token") }
+
+// jwtClaims reads the middle of a JWT.
+func jwtClaims(t testing.TB, jwt string) (claims struct {
+	Sub, Iss, JTI string
+	Exp           int64
+}) {
+	t.Helper()
+	parts := strings.Split(jwt, ".")
+	if len(parts) != 3 {
+		t.Fatalf("%q is not a JWT", jwt)
+	}
+	for _, part := range parts {
+		data, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if part == parts[1] {
+			if err := json.Unmarshal(data, &claims); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return claims
+}
 
 // Which headers carry a session, and which contradict each other. In the values JWT and TOKEN stand for those of the session, JWT2 and TOKEN2 for those
 // of another that lives, DEADJWT and DEADTOKEN for those of one that is over.

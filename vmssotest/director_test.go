@@ -12,7 +12,6 @@ import (
 	_ "crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -375,28 +374,4 @@ func logIn(t testing.TB, h http.Handler, edit func(*signIn)) http.Header {
 		t.Fatalf("login: status %d, answer %s", w.Code, w.Body)
 	}
 	return w.Header()
-}
-
-// jwtClaims reads the middle of a JWT.
-func jwtClaims(t testing.TB, jwt string) (claims struct {
-	Sub, Iss, JTI string
-	Exp           int64
-}) {
-	t.Helper()
-	parts := strings.Split(jwt, ".")
-	if len(parts) != 3 {
-		t.Fatalf("%q is not a JWT", jwt)
-	}
-	for _, part := range parts {
-		data, err := base64.RawURLEncoding.DecodeString(part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if part == parts[1] {
-			if err := json.Unmarshal(data, &claims); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return claims
 }

@@ -95,7 +95,7 @@ func readLookup(body []byte) (*etree.Element, error) {
 		return nil, err
 	}
 	if len(list) != 1 {
-		return nil, errors.New("Body is not one operation")
+		return nil, errors.New("the body is not one operation")
 	}
 	if ns, _ := namespace(list[0], list[0].Space); ns != nsLookup {
 		return nil, fmt.Errorf("%.100q has the namespace %.100q", list[0].Tag, ns)
