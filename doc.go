@@ -1,8 +1,8 @@
 // Package vmsso keeps a program logged in to VMware systems with SAML tokens.
 //
 // Its [Transport] is an [http.RoundTripper]. Existing code that takes an
-// *http.Client works against vSphere without knowing about tokens, signatures,
-// sessions or their expiry:
+// *http.Client works against vSphere and Cloud Director without knowing about
+// tokens, signatures, sessions or their expiry:
 //
 //	client, transport, err := vmsso.Wrap(http.DefaultClient, vmsso.Config{
 //		Endpoint: "https://vcenter.example.com/sdk",
@@ -23,8 +23,11 @@
 //     Sign-On security token service (STS).
 //   - An [Authenticator] speaks one protocol: package soap logs in to vSphere's
 //     SOAP endpoint by LoginByToken, package automation to vSphere Automation
-//     over REST.
+//     over REST or JSON-RPC, package vcloud to vCloud Director and VMware Cloud
+//     Director.
 //   - A [Session] is what a login returned: headers and cookies.
+//   - [Routes] choose among several transports by path, so that one http.Client
+//     serves a whole vCenter. Package lookup finds its endpoints.
 //   - Package vmssotest has strict in-process servers to test against.
 //
 // # The http.RoundTripper contract

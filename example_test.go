@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/automation"
 	"github.com/vmsso/vmsso/soap"
 	"github.com/vmsso/vmsso/tokensource"
 	"github.com/vmsso/vmsso/vmssotest"
@@ -120,4 +121,59 @@ func ExampleLoginError() {
 	// Issue 500 FailedAuthentication: Invalid credentials
 	// refused: true locked: false
 	// not tried again for 3m0s
+}
+
+// One http.Client can serve all of a vCenter, with a session for each protocol.
+func ExampleNewRoutes() {
+	authority := vmssotest.NewAuthority() // instead of a vCenter
+	trust := []*x509.Certificate{authority.Certificate()}
+	mux := http.NewServeMux()
+	mux.Handle("/", vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: trust}))
+	mux.Handle("/api/", vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: trust}))
+	server := vmssotest.Listen(mux)
+	defer server.Close()
+	base := server.Transport()
+	source := tokensource.Static(&vmsso.Token{Assertion: authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})})
+
+	vim, err := vmsso.New(vmsso.Config{Endpoint: server.URL, Source: source, Auth: &soap.Authenticator{}, Base: base})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	rest, err := vmsso.New(vmsso.Config{Endpoint: server.URL, Source: source, Auth: &automation.Authenticator{}, Base: base})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	routes, err := vmsso.NewRoutes(map[string]http.RoundTripper{
+		"/sdk": vim, "/folder": vim, // files of datastores are served in the session of SOAP
+		"/api": rest, "/rest": rest,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer routes.Close() // logs out of both
+
+	client := &http.Client{Transport: routes}
+	for _, path := range []string{"/api/vcenter/vm", "/folder/vm-1/vm-1.vmx?dsName=datastore1"} {
+		resp, err := client.Get(server.URL + path)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp.Body.Close()
+		fmt.Println(path, resp.Status)
+	}
+	resp, err := client.Post(server.URL+"/sdk", "text/xml", strings.NewReader(currentTime))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	fmt.Println("/sdk", resp.Status)
+	// Output:
+	// /api/vcenter/vm 200 OK
+	// /folder/vm-1/vm-1.vmx?dsName=datastore1 200 OK
+	// /sdk 200 OK
 }

@@ -25,7 +25,9 @@ type route struct {
 
 // NewRoutes returns the Routes of a table by path. A path such as "/api" stands
 // for itself and for all below it, by whole segments: not for "/apiary". The
-// longest that fits wins; "/" fits all.
+// longest that fits wins; "/" fits all. For a vCenter, "/api" and "/rest" lead to
+// the transport of vSphere Automation, and "/" to that of SOAP: /sdk, /folder,
+// /nfc and the other file services are served in its session.
 func NewRoutes(table map[string]http.RoundTripper) (*Routes, error) {
 	if len(table) == 0 {
 		return nil, errors.New("vmsso: NewRoutes needs a table with at least one path")

@@ -86,7 +86,7 @@ func TestRoutesCloseEachRoundTripperOnce(t *testing.T) {
 func TestRoutesRefuseWhatCannotBeMeant(t *testing.T) {
 	p := &place{}
 	for name, table := range map[string]map[string]http.RoundTripper{
-		"at least one path": {},
+		"at least one path":  {},
 		`"/api" leads to no`: {"/api": nil},
 		`"api" is not`:       {"api": p},
 		`"" is not`:          {"": p},

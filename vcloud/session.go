@@ -24,8 +24,8 @@ type Session struct {
 	Links   []Link   // all of them, in the order of the answer
 
 	// The URLs of four of the Links, "" if the user has no right to it: its
-	// organization, the typed queries, the entity resolver, and the extension
-	// services.
+	// organization, the typed queries (to which "?type=vm" and the like is added),
+	// the entity resolver, and the extension services.
 	OrgURL, QueryListURL, EntityResolverURL, ExtensibilityURL string
 
 	// Idle is after which time without a request the session ends; 0 if not

@@ -12,12 +12,14 @@ import (
 	"github.com/vmsso/vmsso"
 )
 
-const usage = `Quickstart shows what vmsso does: it keeps programs logged in to vSphere.
+const usage = `Quickstart shows what vmsso does: it keeps programs logged in to vSphere and
+Cloud Director.
 
-It starts servers on 127.0.0.1 (a token service, a strict vSphere endpoint, and
-govmomi's vcsim behind a front that verifies every login), gets tokens, makes
-calls, ends the sessions behind the clients' backs, lets many goroutines call at
-once, and prints what the servers counted. Nothing is left behind.
+It starts servers on 127.0.0.1 (a strict vCenter with its token service, a strict
+Cloud Director, and govmomi's vcsim behind a front that verifies every login),
+gets tokens, makes calls, ends the sessions behind the clients' backs, lets many
+goroutines call at once, and prints what the servers counted. Nothing is left
+behind.
 
 Usage: go run ./examples/quickstart [-v] [-password text]
 
@@ -81,28 +83,35 @@ func show(ctx context.Context, opts options, stdout io.Writer) error {
 		return err
 	}
 	defer s.close()
-	out.line("start", "STS, strict endpoint, front and vcsim", start)
+	out.line("start", "vCenter, Cloud Director, vcsim + front", start)
 	return (&tour{options: opts, servers: s, out: out}).run(ctx)
 }
 
-// sum is step 5: log out, and ask the servers.
+// sum is step 6: log out, and ask the servers.
 func (t *tour) sum(ctx context.Context) error {
-	t.out.title("5  What the servers counted")
+	t.out.title("6  What the servers counted")
+	s := t.servers
+	open, err := s.sessions(ctx)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	if err := t.logout(); err != nil {
 		return err
 	}
-	t.out.line("Close", fmt.Sprintf("logs out %d clients", len(t.transports)), start)
-	left, err := t.servers.admin.others(ctx)
+	t.out.line("Close", fmt.Sprintf("ends %d sessions", open), start)
+	left, err := s.admin.others(ctx)
 	if err != nil {
 		return err
 	}
-	strict, front, sts := t.servers.strict, t.servers.front, t.servers.sts
-	t.out.fact("strict endpoint", fmt.Sprintf("%d logins, %d refused, %d sessions left", strict.Logins(), strict.Refused(), strict.Sessions()))
-	t.out.fact("vcsim", fmt.Sprintf("%d logins, %d refused, %d sessions left", front.Logins(), front.Refused(), len(left)))
-	t.out.fact("STS", fmt.Sprintf("%d tokens, %d refused", sts.Issued(), sts.Failures()))
-	again := strict.Logins() + front.Logins() - len(t.transports)
-	t.out.title(fmt.Sprintf("\n%d calls came after the end of their session: none failed, with %s.", t.late, plural(again, "login")))
+	t.out.count("vCenter, SOAP", s.vsphere.Logins(), s.vsphere.Refused(), s.vsphere.Sessions())
+	t.out.count("vCenter, Automation", s.automation.Logins(), s.automation.Refused(), s.automation.Sessions())
+	t.out.fact("  of these", fmt.Sprintf("%d logins over REST, %d over JSON-RPC",
+		s.automation.Calls("POST /api/session"), s.automation.Calls("com.vmware.cis.session create")))
+	t.out.count("Cloud Director", s.director.Logins(), s.director.Refused(), s.director.Sessions())
+	t.out.count("vcsim", s.front.Logins(), s.front.Refused(), len(left))
+	t.out.fact("STS", fmt.Sprintf("%d tokens, %d refused", s.sts.Issued(), s.sts.Failures()))
+	t.out.title(fmt.Sprintf("\n%d calls came after the end of their session: none failed, with %s.", t.late, plural(t.relogins, "login")))
 	return nil
 }
 
@@ -120,6 +129,11 @@ func (t *table) line(who, what string, start time.Time) {
 
 // fact writes a row without a time.
 func (t *table) fact(who, what string) { fmt.Fprintf(t.w, "  %-27s %s\n", who, what) }
+
+// count writes what a server counted.
+func (t *table) count(who string, logins, refused, left int) {
+	t.fact(who, fmt.Sprintf("%d logins, %d refused, %d sessions left", logins, refused, left))
+}
 
 // plural writes a number with its noun: "no login", "1 login", "2 logins".
 func plural(n int, noun string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -10,35 +11,58 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/vmssotest"
 )
 
 const wantOutput = `0  Servers on 127.0.0.1
-  start                       STS, strict endpoint, front and vcsim TOOK
-1  Tokens from the STS
+  start                       vCenter, Cloud Director, vcsim + front TOOK
+1  Endpoints from the Lookup Service, tokens from the STS
+  Lookup Service              knows STS, SOAP API and Automation TOOK
   password                    bearer token, valid for 5m0s TOOK
   certificate                 holder-of-key token, valid for 10m0s TOOK
   password + certificate      holder-of-key token, valid for 10m0s TOOK
-2  A strict vSphere endpoint, through net/http
-  bearer, first call          CurrentTime TIME; 1 login TOOK
-  bearer, second call         CurrentTime TIME; no login TOOK
-  holder-of-key, first call   CurrentTime TIME; 1 login TOOK
-  holder-of-key, second call  CurrentTime TIME; no login TOOK
-3  govmomi's vcsim, behind a front that verifies logins
+2  A whole vCenter through one http.Client
+  bearer, SOAP                CurrentTime TIME; 1 login TOOK
+  bearer, /folder             web01.vmx, 35 bytes; no login TOOK
+  bearer, REST                a list of 3 VMs; 1 login TOOK
+  bearer, JSON-RPC            a list of 3 VMs; no login TOOK
+  holder-of-key, SOAP         CurrentTime TIME; 1 login TOOK
+  holder-of-key, /folder      web01.vmx, 35 bytes; no login TOOK
+  holder-of-key, REST         a list of 3 VMs; 1 login TOOK
+  holder-of-key, JSON-RPC     a list of 3 VMs; no login TOOK
+3  A Cloud Director, with tokens from its own identity provider
+  tenant, bearer              bob@example.com of Finance; 1 login TOOK
+    role                      Organization Administrator
+    query, from its links     a list of 3 VMs; no login TOOK
+  provider, holder-of-key     carol@example.com of System; 1 login TOOK
+    role                      System Administrator
+    query, from its links     a list of 3 VMs; no login TOOK
+4  govmomi's vcsim, behind a front that verifies logins
   govmomi, first call         a list of 4 VMs; 1 login TOOK
   govmomi, second call        a list of 4 VMs; no login TOOK
-4  The sessions end behind the clients' backs
-  the endpoint                forgets its 2 sessions TOOK
-  bearer                      50 calls at once succeed; 1 login TOOK
-  holder-of-key               50 calls at once succeed; 1 login TOOK
+5  The sessions end behind the clients' backs
+  the vCenter                 forgets 4 sessions TOOK
+  bearer, SOAP                50 calls at once succeed; 1 login TOOK
+  bearer, REST                50 calls at once succeed; 1 login TOOK
+  holder-of-key, SOAP         50 calls at once succeed; 1 login TOOK
+  holder-of-key, JSON-RPC     50 calls at once succeed; 1 login TOOK
+  the Cloud Director          forgets 2 sessions TOOK
+  tenant, bearer              50 calls at once succeed; 1 login TOOK
+  provider, holder-of-key     50 calls at once succeed; 1 login TOOK
   an administrator of vcsim   terminates 1 session TOOK
-  govmomi                     50 VM lists at once succeed; 1 login TOOK
-5  What the servers counted
-  Close                       logs out 3 clients TOOK
-  strict endpoint             4 logins, 0 refused, 0 sessions left
+  govmomi                     50 calls at once succeed; 1 login TOOK
+6  What the servers counted
+  Close                       ends 7 sessions TOOK
+  vCenter, SOAP               4 logins, 0 refused, 0 sessions left
+  vCenter, Automation         4 logins, 0 refused, 0 sessions left
+    of these                  2 logins over REST, 2 over JSON-RPC
+  Cloud Director              4 logins, 0 refused, 0 sessions left
   vcsim                       2 logins, 0 refused, 0 sessions left
-  STS                         9 tokens, 0 refused
+  STS                         13 tokens, 0 refused
 
-150 calls came after the end of their session: none failed, with 3 logins.
+350 calls came after the end of their session: none failed, with 7 logins.
 `
 
 // TestMain also sees to it that nothing goes on running, whether a tour ends well
@@ -86,7 +110,7 @@ func TestVerboseLogsEachLoginOnce(t *testing.T) {
 	if status := run(t.Context(), []string{"-v"}, io.Discard, &stderr); status != 0 {
 		t.Fatalf("status %d, want 0; stderr %q", status, &stderr)
 	}
-	for message, want := range map[string]int{"vmsso: logged in": 6, "vmsso: the server ended the session": 3, "vmsso: logged out": 3, userPassword: 0} {
+	for message, want := range map[string]int{"vmsso: logged in": 14, "vmsso: the server ended the session": 7, "vmsso: logged out": 7, userPassword: 0} {
 		if got := strings.Count(stderr.String(), message); got != want {
 			t.Errorf("%q stands %d times in the log, want %d:\n%s", message, got, want, &stderr)
 		}
@@ -121,6 +145,28 @@ func TestFailureIsOneSentence(t *testing.T) {
 	}
 }
 
+// TestEveryCallOutlivesItsSession: the tour shows only some of them.
+func TestEveryCallOutlivesItsSession(t *testing.T) {
+	s := newServers(t)
+	tour := &tour{options: options{userPassword: userPassword}, servers: s, out: &table{io.Discard}}
+	defer tour.logout()
+	for _, step := range []func(context.Context) error{tour.getTokens, tour.callVCenter} {
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, v := range []*vcenter{tour.bearer, tour.holder} {
+		for _, call := range []func(context.Context) (string, error){v.currentTime, v.readFile, v.listByREST, v.listByRPC} {
+			s.vsphere.Kill()
+			s.automation.Kill()
+			before := s.logins()
+			if got, err := call(t.Context()); err != nil || s.logins()-before != 1 {
+				t.Errorf("got %q, %v, with %d logins, want 1", got, err, s.logins()-before)
+			}
+		}
+	}
+}
+
 // TestStopsWhenTheSTSFails in the middle of the tour.
 func TestStopsWhenTheSTSFails(t *testing.T) {
 	s := newServers(t)
@@ -131,9 +177,20 @@ func TestStopsWhenTheSTSFails(t *testing.T) {
 	s.sts.Inject("", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "down for maintenance", http.StatusServiceUnavailable)
 	})
-	err := tour.callByHTTP(t.Context())
+	err := tour.callVCenter(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "HTTP 503") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one sentence that says: HTTP 503", err)
+	}
+}
+
+// TestStopsWhenTheDirectorDoesNotTrustTheToken, which is told without the token.
+func TestStopsWhenTheDirectorDoesNotTrustTheToken(t *testing.T) {
+	s := newServers(t)
+	s.issuer = vmssotest.NewAuthority()
+	tour := &tour{servers: s, out: &table{io.Discard}}
+	err := tour.callDirector(t.Context())
+	if !errors.Is(err, vmsso.ErrRejected) || strings.ContainsAny(err.Error(), "\n<") {
+		t.Errorf("got %v, want one sentence, vmsso.ErrRejected", err)
 	}
 }
 
@@ -143,7 +200,7 @@ func TestInterruptInTheMiddle(t *testing.T) {
 	defer interrupt()
 	var stderr bytes.Buffer
 	status := run(ctx, nil, writerFunc(func(line string) {
-		if strings.HasPrefix(line, "4 ") {
+		if strings.HasPrefix(line, "5 ") {
 			interrupt()
 		}
 	}), &stderr)

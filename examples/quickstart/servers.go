@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 
+	"github.com/vmsso/vmsso"
 	"github.com/vmsso/vmsso/vmssotest"
 )
 
@@ -27,16 +29,28 @@ const (
 
 	adminName     = "administrator@vsphere.local"
 	adminPassword = "known to vcsim alone"
+
+	// entityID is that of the SAML metadata of the Cloud Director's organizations.
+	// The audience of a token must be this.
+	entityID = "https://cloud.example.com/saml/metadata"
 )
 
-// servers are a small data centre: one STS, and two systems that trust it.
+// servers are a small data centre: a vCenter and a Cloud Director that are
+// strict, and a vcsim that is made strict by a front.
 type servers struct {
-	sts    *vmssotest.STS
-	strict *vmssotest.VSphere // answers by itself
-	front  *vmssotest.VSphere // verifies logins, and hands on to vcsim
-	admin  *admin             // logged in to vcsim, past the front
+	// The services of the vCenter, all on one host.
+	sts        *vmssotest.STS
+	vsphere    *vmssotest.VSphere
+	automation *vmssotest.Automation
 
-	stsURL, strictURL, frontURL, vcsimURL string
+	director *vmssotest.Director
+	issuer   *vmssotest.Authority // whom the director trusts
+
+	front *vmssotest.VSphere // verifies logins, and hands on to vcsim
+	admin *admin             // logged in to vcsim, past the front
+
+	vcenterURL, directorURL string // without a path
+	frontURL, vcsimURL      string
 
 	machine   tls.Certificate // of a solution user that is registered at the STS
 	laptop    tls.Certificate // of alice, registered nowhere
@@ -66,15 +80,8 @@ func startServers(ctx context.Context) (_ *servers, err error) {
 	s.closers = append(s.closers, s.transport.CloseIdleConnections)
 
 	authority := vmssotest.NewAuthority()
-	s.sts = vmssotest.NewSTS(vmssotest.STSConfig{
-		Authority:     authority,
-		Users:         map[string]string{userName: userPassword},
-		SolutionUsers: map[string]*x509.Certificate{"backup": s.machine.Leaf},
-	})
-	s.strict = vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: []*x509.Certificate{authority.Certificate()}})
-	s.stsURL = s.listen(s.sts, trusted)
-	s.strictURL = s.listen(s.strict, trusted) + "/sdk"
-
+	s.startVCenter(authority, trusted)
+	s.startDirector(trusted)
 	vcsim, err := s.startVcsim(trusted)
 	if err != nil {
 		return nil, err
@@ -86,6 +93,50 @@ func startServers(ctx context.Context) (_ *servers, err error) {
 	s.frontURL = s.listen(s.front, trusted) + "/sdk"
 	s.admin, err = newAdmin(ctx, vcsim, s.transport)
 	return s, err
+}
+
+// startVCenter starts a vCenter: one host that has the services at different
+// paths, and trusts the tokens of its own STS.
+func (s *servers) startVCenter(authority *vmssotest.Authority, trusted *x509.CertPool) {
+	trust := []*x509.Certificate{authority.Certificate()}
+	s.sts = vmssotest.NewSTS(vmssotest.STSConfig{
+		Authority:     authority,
+		Users:         map[string]string{userName: userPassword},
+		SolutionUsers: map[string]*x509.Certificate{"backup": s.machine.Leaf},
+	})
+	s.vsphere = vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: trust})
+	s.automation = vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: trust})
+
+	paths := http.NewServeMux()
+	paths.Handle("/sts/", s.sts)
+	paths.Handle("/", s.vsphere) // /sdk and /folder
+	for _, path := range []string{"/api", "/api/", "/rest/"} {
+		paths.Handle(path, s.automation)
+	}
+	s.vcenterURL = s.listen(paths, trusted)
+	paths.Handle("/lookupservice/", vmssotest.NewLookup(vmssotest.LookupConfig{Services: vmssotest.LookupServices(s.vcenterURL)}))
+}
+
+// startDirector starts a Cloud Director. It trusts another issuer than the
+// vCenter does.
+func (s *servers) startDirector(trusted *x509.CertPool) {
+	s.issuer = vmssotest.NewAuthority()
+	s.director = vmssotest.NewDirector(vmssotest.DirectorConfig{
+		Trust: []*x509.Certificate{s.issuer.Certificate()},
+		Orgs:  map[string]string{"System": entityID, "Finance": entityID},
+	})
+	s.directorURL = s.listen(s.director, trusted)
+}
+
+// issue returns a token for the Cloud Director, as its identity provider would.
+// With a holder it is a holder-of-key token.
+func (s *servers) issue(user string, holder *tls.Certificate) *vmsso.Token {
+	claims := vmssotest.Claims{Subject: user, Audiences: []string{entityID}}
+	if holder == nil {
+		return &vmsso.Token{Assertion: s.issuer.Issue(claims)}
+	}
+	claims.Holder = holder.Leaf
+	return &vmsso.Token{Assertion: s.issuer.Issue(claims), Key: holder.PrivateKey.(crypto.Signer)}
 }
 
 // listen serves h and adds the server to those that are trusted.
@@ -121,6 +172,23 @@ func (s *servers) close() {
 		s.closers[i]()
 	}
 }
+
+// sessions is how many sessions there are, without that of the administrator.
+func (s *servers) sessions(ctx context.Context) (int, error) {
+	others, err := s.admin.others(ctx)
+	return s.vsphere.Sessions() + s.automation.Sessions() + s.director.Sessions() + len(others), err
+}
+
+// logins is how many logins the vCenter has accepted.
+func (s *servers) logins() int { return s.vsphere.Logins() + s.automation.Logins() }
+
+// killVCenter ends all sessions behind the clients' backs, and returns how many.
+func (s *servers) killVCenter(context.Context) (int, error) {
+	return s.vsphere.Kill() + s.automation.Kill(), nil
+}
+
+// killDirector does the same to the Cloud Director.
+func (s *servers) killDirector(context.Context) (int, error) { return s.director.Kill(), nil }
 
 // An admin is another user of vcsim: logged in with a password, past the front
 // and without vmsso.

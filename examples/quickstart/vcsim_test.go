@@ -140,7 +140,7 @@ func TestInteropVcsimForgedAssertion(t *testing.T) {
 // the test ends.
 func newClient(t *testing.T, s *servers, endpoint string, cfg tokensource.STSConfig, base http.RoundTripper) *vim25.Client {
 	t.Helper()
-	cfg.URL, cfg.Base = s.stsURL, s.transport
+	cfg.URL, cfg.Base = s.vcenterURL, s.transport
 	source, err := tokensource.NewSTS(cfg)
 	if err != nil {
 		t.Fatal(err)
