@@ -29,6 +29,7 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	t.end(ErrClosed)
+	t.keeper.close()
 	var err error
 	if s != nil {
 		err = t.logout(ctx, s)

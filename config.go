@@ -44,8 +44,28 @@ type Config struct {
 	// gets the server's refusal, and the next request logs in.
 	ReplayBody int64
 
-	// RefusedWait is how long a refused token is not offered again. 0 means
-	// 3 minutes, the time in which five failures lock a vCenter account.
+	// ExpectContinue makes requests whose body has at least so many bytes, or an
+	// unknown number, ask first (Expect: 100-continue), so that a session that is
+	// gone costs no upload. It works if Base waits for the answer, as
+	// http.DefaultTransport does (ExpectContinueTimeout). 0 means never.
+	ExpectContinue int64
+
+	// KeepAlive is after which time without a request the session is kept alive
+	// by a call of its own, for as long as requests have used it within twelve
+	// times that. 0 means never: a session that has ended is replaced when it is
+	// needed, and a server has room for so many only.
+	KeepAlive time.Duration
+
+	// MaxAge is after which time a session is replaced even if the server still
+	// takes it, such as before a limit that would end it in the middle of the
+	// work. What lives in the session, such as views, ends with it. 0 means
+	// never.
+	MaxAge time.Duration
+
+	// RefusedWait is how long a refused token is not offered again, and a server
+	// that has no room for another session not asked for one; five times as long
+	// if the account is locked. 0 means 3 minutes, the time in which five
+	// failures lock a vCenter account.
 	RefusedWait time.Duration
 
 	// AllowOwnLogin passes login requests of the caller's own code through
@@ -86,9 +106,12 @@ func New(cfg Config) (*Transport, error) {
 		auth:     cfg.Auth,
 		source:   cfg.Source,
 		cfg:      &cfg,
-		events:   newEvents(cfg.Logger, cfg.Trace, u.Host),
+		events:   newEvents(cfg.Logger, cfg.Trace, u.Host, cfg.Auth),
 		refused:  &refusals{wait: orDefault(cfg.RefusedWait, 3*time.Minute)},
 		breaker:  &breaker{},
+	}
+	if cfg.KeepAlive > 0 {
+		t.keeper = &keeper{t: t, every: cfg.KeepAlive}
 	}
 	t.life, t.end = context.WithCancelCause(context.Background())
 	if inner, ok := cfg.Base.(*Transport); ok && inner.origin == t.origin {

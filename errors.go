@@ -65,6 +65,10 @@ type LoginError struct {
 	Fault      string        // what the server said: fault code and text
 	RetryAfter time.Duration // when another try may help, 0 if unknown
 	Err        error         // what it comes down to: see the errors of this package
+
+	// ClockOffset is how far the server's clock is ahead of ours, to the second,
+	// 0 if it is not known. Negative: it is behind.
+	ClockOffset time.Duration
 }
 
 // Error says at which host and stage the login failed, why, what the server
@@ -92,6 +96,13 @@ func (e *LoginError) Error() string {
 		fmt.Fprintf(&b, " (%q)", e.Fault)
 	case e.Status != 0:
 		fmt.Fprintf(&b, " (HTTP %d)", e.Status)
+	}
+	if e.ClockOffset != 0 && errors.Is(e.Err, ErrClockSkew) {
+		ahead := "ahead"
+		if e.ClockOffset < 0 {
+			ahead = "behind"
+		}
+		fmt.Fprintf(&b, "; the server's clock is %v %s", e.ClockOffset.Abs(), ahead)
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, "; not tried again for %v", e.RetryAfter.Round(time.Second))

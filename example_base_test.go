@@ -31,31 +31,20 @@ func Example_caAndProxy() {
 	// Output: true
 }
 
-// A base transport that trusts one certificate, known by its SHA-256
-// thumbprint. VerifyConnection also runs behind a proxy, and on connections
-// that resume a TLS session.
-func Example_thumbprint() {
+// A base transport that trusts one certificate, known by its SHA-256 thumbprint.
+func ExamplePinCertificate() {
 	server := vmssotest.Listen(http.NotFoundHandler())
 	defer server.Close()
 	sum := sha256.Sum256(server.Certificate().Raw)
 	thumbprint := hex.EncodeToString(sum[:]) // from your configuration
 
-	pinned := func(thumbprint string) *http.Transport {
-		base := http.DefaultTransport.(*http.Transport).Clone()
-		base.TLSClientConfig = &tls.Config{
-			InsecureSkipVerify: true, // VerifyConnection verifies instead
-			VerifyConnection: func(c tls.ConnectionState) error {
-				sum := sha256.Sum256(c.PeerCertificates[0].Raw)
-				if got := hex.EncodeToString(sum[:]); got != strings.ToLower(strings.ReplaceAll(thumbprint, ":", "")) {
-					return fmt.Errorf("%w: its thumbprint is %s", vmsso.ErrTLSIdentity, got)
-				}
-				return nil
-			},
-		}
-		return base
-	}
 	for _, t := range []string{thumbprint, strings.Repeat("00:", 31) + "00"} {
-		base := pinned(t)
+		base := http.DefaultTransport.(*http.Transport).Clone()
+		var err error
+		if base.TLSClientConfig, err = vmsso.PinCertificate(base.TLSClientConfig, t); err != nil {
+			fmt.Println(err)
+			return
+		}
 		resp, err := (&http.Client{Transport: base}).Get(server.URL)
 		if err == nil {
 			resp.Body.Close()

@@ -28,7 +28,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"cookiejar":         {".", "internal/endpoint"},
 		"vmssotest":         {"."},
 		"internal/envelope": {".", "internal/call"},
-		"internal/call":     {"."},
+		"internal/call":     {".", "internal/retry"},
 		"internal/endpoint": {},
 		"internal/peek":     {},
 		"internal/retry":    {},

@@ -28,8 +28,14 @@ func (t *Transport) current(ctx context.Context) (*Session, error) {
 	if ctx.Value(loginOf{t}) != nil {
 		return nil, errors.New("vmsso: the login sends a request that needs the login: give the token source an http.Client that is not wrapped by this transport")
 	}
-	return wait(ctx, t.flight.DoChan("login", func() (any, error) {
-		if s := t.session.Load(); s != nil { // the flight before this one brought it
+	return wait(ctx, t.replace(ctx, nil))
+}
+
+// replace logs in, once for all who ask at the same time, unless the session is
+// another than old already.
+func (t *Transport) replace(ctx context.Context, old *Session) <-chan singleflight.Result {
+	return t.flight.DoChan("login", func() (any, error) {
+		if s := t.session.Load(); s != nil && s != old { // the flight before this one brought it
 			return s, nil
 		}
 		if !t.enter() {
@@ -43,8 +49,24 @@ func (t *Transport) current(ctx context.Context) (*Session, error) {
 			err = t.publish(s)
 		}
 		t.events.loginDone(ctx, time.Since(start), s, err)
+		if err == nil && old != nil {
+			t.abandon(old)
+		}
 		return s, err
-	}))
+	})
+}
+
+// renewIfOld replaces a session that has reached Config.MaxAge, in the
+// background: requests go on in the old one, also if that fails.
+func (t *Transport) renewIfOld(ctx context.Context, s *Session) {
+	if t.cfg.MaxAge <= 0 || s.Created.IsZero() {
+		return
+	}
+	now, due := time.Now(), t.renewal.Load()
+	if now.Sub(s.Created) < t.cfg.MaxAge || now.UnixNano() < due || !t.renewal.CompareAndSwap(due, now.Add(time.Minute).UnixNano()) {
+		return
+	}
+	t.replace(ctx, s)
 }
 
 // probe asks the server whether s is alive, once for all who ask at the same time.
@@ -102,10 +124,7 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	s, err := t.auth.Login(ctx, t.base, t.endpoint, tok)
 	if err != nil {
 		le := loginError(t.endpoint.Host, "login", err)
-		if errors.Is(le, ErrRejected) {
-			le.RetryAfter = max(le.RetryAfter, t.refused.wait)
-			t.refused.note(tok, le)
-		}
+		t.refused.note(tok, le)
 		return tok, nil, le
 	}
 	if s == nil {

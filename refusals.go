@@ -2,6 +2,8 @@ package vmsso
 
 import (
 	"crypto/sha256"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,16 +12,20 @@ import (
 // logins lock an account. A refused token is not offered again for a while. A
 // fresh token of the same account may be refused for the same reason: after two
 // different ones nothing is offered until that while is over.
+//
+// A server that has no room for another session is not asked again for a while
+// either, with whatever token.
 type refusals struct {
 	wait time.Duration
 
-	mu   sync.Mutex // guards last
-	last []refusal  // within wait, at most two
+	mu   sync.Mutex // guards the fields below
+	last []refusal  // that count, at most two
+	full *refusal   // the server has no room
 }
 
 type refusal struct {
 	token [sha256.Size]byte
-	at    time.Time
+	until time.Time
 	err   *LoginError
 }
 
@@ -29,30 +35,51 @@ func (r *refusals) offering(tok *Token) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	for len(r.last) > 0 && now.Sub(r.last[0].at) >= r.wait {
-		r.last = r.last[1:]
+	r.last = slices.DeleteFunc(r.last, func(f refusal) bool { return !now.Before(f.until) })
+	if r.full != nil && now.Before(r.full.until) {
+		return r.full.again(now)
 	}
 	for _, f := range r.last {
-		if len(r.last) < 2 && (tok == nil || f.token != fingerprint(tok)) {
-			continue
+		if len(r.last) >= 2 || tok != nil && f.token == fingerprint(tok) {
+			return f.again(now)
 		}
-		before := *f.err
-		before.RetryAfter = f.at.Add(r.wait).Sub(now)
-		return &before
 	}
 	return nil
 }
 
+// again is the error with what is left of the wait.
+func (f *refusal) again(now time.Time) *LoginError {
+	before := *f.err
+	before.RetryAfter = f.until.Sub(now)
+	return &before
+}
+
+// note remembers the error of a login if it is a refusal, and notes in it when
+// the next try is.
 func (r *refusals) note(tok *Token, err *LoginError) {
+	wait := max(err.RetryAfter, r.wait)
+	rejected := errors.Is(err, ErrRejected)
+	switch {
+	case errors.Is(err, ErrLocked):
+		wait = max(wait, 5*r.wait)
+	case !rejected && !errors.Is(err, ErrSessionLimit):
+		return
+	}
+	err.RetryAfter = wait
+	f := refusal{fingerprint(tok), time.Now().Add(wait), err}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = append(r.last, refusal{fingerprint(tok), time.Now(), err})
+	if rejected {
+		r.last = append(r.last, f)
+	} else {
+		r.full = &f
+	}
 }
 
 func (r *refusals) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = nil
+	r.last, r.full = nil, nil
 }
 
 func fingerprint(tok *Token) [sha256.Size]byte { return sha256.Sum256([]byte(tok.Assertion)) }

@@ -26,6 +26,26 @@ type Session struct {
 	Raw     []byte            // what the server said of the session, for protocols whose users read it
 }
 
+// withCookies returns a copy of the session with the values of its cookies that
+// are set anew, or nil if none is. Other cookies are the caller's matter; one that
+// is deleted shows when the server refuses the session.
+func (s *Session) withCookies(set []*http.Cookie) *Session {
+	var next *Session
+	for _, c := range set {
+		i := slices.IndexFunc(s.Cookies, func(old *http.Cookie) bool { return old.Name == c.Name && old.MaxAge >= 0 })
+		if i < 0 || c.Value == "" || c.MaxAge < 0 || c.Value == s.Cookies[i].Value {
+			continue
+		}
+		if next == nil {
+			copied := *s
+			copied.Cookies = slices.Clone(s.Cookies)
+			next = &copied
+		}
+		next.Cookies[i] = c
+	}
+	return next
+}
+
 // ID is a hash of the session's headers and cookies, fit for logs and for
 // comparison. It does not reveal them.
 func (s *Session) ID() string {

@@ -2,8 +2,10 @@ package vmsso
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,7 @@ type Trace struct {
 	Expired    func(session string)                                // the server ended it
 	Replay     func(method, path string)                           // a request is sent again in a new session
 	Retry      func(method, path string, attempt int, wait time.Duration)
+	KeepAlive  func(session string, err error) // err wraps ErrNoSession if the session has ended
 	Logout     func(session string, err error)
 }
 
@@ -26,14 +29,15 @@ type events struct {
 	endpoint string
 }
 
-func newEvents(log *slog.Logger, trace *Trace, endpoint string) *events {
+func newEvents(log *slog.Logger, trace *Trace, endpoint string, auth Authenticator) *events {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	if trace == nil {
 		trace = &Trace{}
 	}
-	return &events{log.With("endpoint", endpoint), trace, endpoint}
+	protocol := strings.TrimPrefix(fmt.Sprintf("%T", auth), "*") // tells apart the sessions with one host
+	return &events{log.With("endpoint", endpoint, "auth", protocol), trace, endpoint}
 }
 
 func (e *events) loginStart() {
@@ -73,6 +77,17 @@ func (e *events) retry(req *http.Request, attempt int, wait time.Duration) {
 	e.log.DebugContext(req.Context(), "vmsso: trying again", "method", req.Method, "path", req.URL.Path, "attempt", attempt, "wait", wait)
 	if e.trace.Retry != nil {
 		e.trace.Retry(req.Method, req.URL.Path, attempt, wait)
+	}
+}
+
+func (e *events) keepAlive(ctx context.Context, s *Session, err error) {
+	if err != nil {
+		e.log.InfoContext(ctx, "vmsso: keep-alive failed", "session", s.ID(), "err", err)
+	} else {
+		e.log.DebugContext(ctx, "vmsso: kept the session alive", "session", s.ID())
+	}
+	if e.trace.KeepAlive != nil {
+		e.trace.KeepAlive(s.ID(), err)
 	}
 }
 

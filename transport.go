@@ -35,9 +35,11 @@ type Transport struct {
 	events   *events
 	refused  *refusals
 	breaker  *breaker
+	keeper   *keeper // nil: the session is not kept alive
 
 	session atomic.Pointer[Session] // nil: there is none
 	flight  singleflight.Group      // the login that is under way
+	renewal atomic.Int64            // before when, in Unix nanoseconds, MaxAge makes no other login
 
 	state  sync.Mutex      // guards closed, and with it the setting of session and the adding to busy
 	closed bool            // no session is set and no login begun any more
@@ -110,9 +112,19 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.t.keeper.use()
+	x.t.renewIfOld(ctx, s)
 	resp, err := x.attempt(s)
-	if err != nil || x.replayed || !x.t.gone(ctx, resp, s) {
+	if err != nil || x.replayed {
 		return resp, err
+	}
+	verdict := x.t.auth.Expired(resp)
+	if verdict == No {
+		x.t.adopt(s, resp)
+		return resp, nil
+	}
+	if !x.t.gone(ctx, verdict, s) {
+		return resp, nil
 	}
 	dropped := x.t.drop(ctx, s)
 	if x.class == SessionBound {
@@ -129,14 +141,19 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	}
 	x.replayed = true
 	x.t.events.replay(x.req)
-	resp, err = x.attempt(fresh)
-	if err == nil && x.t.auth.Expired(resp) == Yes {
+	if resp, err = x.attempt(fresh); err != nil {
+		return nil, err
+	}
+	switch x.t.auth.Expired(resp) {
+	case No:
+		x.t.adopt(fresh, resp)
+	case Yes:
 		x.t.breaker.arm()
 		if dropped { // by this request alone; it was probably alive, as the new one is
 			x.t.abandon(s)
 		}
 	}
-	return resp, err
+	return resp, nil
 }
 
 // attempt is the one place that copies the caller's request and sends it.
@@ -154,21 +171,31 @@ func (x *exchange) attempt(s *Session) (*http.Response, error) {
 	if err := x.body.put(r); err != nil {
 		return nil, err
 	}
+	if most := x.t.cfg.ExpectContinue; most > 0 && r.Body != nil && (r.ContentLength <= 0 || r.ContentLength >= most) && r.Header["Expect"] == nil {
+		r.Header["Expect"] = []string{"100-continue"}
+	}
 	return x.t.base.RoundTrip(r)
 }
 
-// gone tells whether the response says that session s is gone. While the breaker
-// is armed, a refusal alone does not.
-func (t *Transport) gone(ctx context.Context, resp *http.Response, s *Session) bool {
-	switch t.auth.Expired(resp) {
-	case No:
-		return false
-	case Yes:
-		if !t.breaker.armed() {
-			return true
-		}
+// gone tells whether session s is gone after a verdict on a response in it. While
+// the breaker is armed, a refusal alone does not say so.
+func (t *Transport) gone(ctx context.Context, verdict Verdict, s *Session) bool {
+	if verdict == Yes && !t.breaker.armed() {
+		return true
 	}
 	return errors.Is(t.probe(ctx, s), ErrNoSession)
+}
+
+// adopt takes over the cookies of session s that the response sets anew. Those
+// of an answer that comes late, from a session that was replaced meanwhile, are
+// not taken over.
+func (t *Transport) adopt(s *Session, resp *http.Response) {
+	if len(s.Cookies) == 0 || resp.Header["Set-Cookie"] == nil {
+		return
+	}
+	if next := s.withCookies(resp.Cookies()); next != nil {
+		t.session.CompareAndSwap(s, next)
+	}
 }
 
 // drop forgets session s and tells whether it did: it was not replaced already.

@@ -189,7 +189,7 @@ func (c *Client) call(ctx context.Context, body string) (*envelope.Reply, error)
 	call := &envelope.Call{URL: c.url, Stage: "Lookup", Action: action, Message: envelope.Message(body)}
 	reply, err := call.Do(ctx, c.base)
 	if err == nil && reply.Fault != nil {
-		err = &vmsso.LoginError{Endpoint: c.url.Host, Stage: "Lookup", Status: reply.Status, Fault: reply.Fault.String(), Err: errors.New("the Lookup Service answered with a fault")}
+		err = call.Fail(reply, errors.New("the Lookup Service answered with a fault"))
 	}
 	return reply, err
 }

@@ -182,10 +182,7 @@ func (c *client) call(ctx context.Context, operation string, message []byte, sec
 		for _, k := range call.Cookies {
 			secrets = append(secrets, k.Value)
 		}
-		return nil, &vmsso.LoginError{
-			Endpoint: c.url.Host, Stage: operation, Status: reply.Status,
-			Fault: reply.Fault.String(secrets...), Err: kind(reply.Fault),
-		}
+		return nil, call.Fail(reply, kind(reply.Fault), secrets...)
 	}
 	c.jar.SetCookies(c.url, reply.Cookies)
 	return reply, nil

@@ -134,24 +134,22 @@ func (s *STS) Token(ctx context.Context) (*vmsso.Token, error) {
 
 // issue gets a token for these credentials.
 func (s *STS) issue(ctx context.Context, c signer.Credentials) (*vmsso.Token, error) {
+	call := envelope.Call{URL: s.url, Stage: "Issue", Action: issueAction}
 	sign, err := signer.New(c)
 	if err != nil {
-		return nil, s.fail(nil, err)
+		return nil, call.Fail(nil, err)
 	}
 	now := time.Now()
-	message, err := sign.Message(issueRequest(sign, now, s.cfg.Lifetime), now)
+	call.Message, err = sign.Message(issueRequest(sign, now, s.cfg.Lifetime), now)
 	if err != nil {
-		return nil, s.fail(nil, err)
+		return nil, call.Fail(nil, err)
 	}
-	call := envelope.Call{URL: s.url, Stage: stage, Action: issueAction, Message: message}
 	reply, err := call.Do(ctx, s.cfg.Base)
 	if err != nil {
 		return nil, err
 	}
 	if reply.Fault != nil {
-		err := s.fail(reply, meaning(reply.Fault))
-		err.Fault = reply.Fault.String(c.Password)
-		return nil, err
+		return nil, call.Fail(reply, meaning(reply.Fault), c.Password)
 	}
 	tok, err := readResponse(reply)
 	if err == nil {
@@ -161,19 +159,9 @@ func (s *STS) issue(ctx context.Context, c signer.Credentials) (*vmsso.Token, er
 		tok, err = withExpiry(tok)
 	}
 	if err != nil {
-		return nil, s.fail(reply, err)
+		return nil, call.Fail(reply, err)
 	}
 	return tok, nil
-}
-
-const stage = "Issue"
-
-func (s *STS) fail(reply *envelope.Reply, err error) *vmsso.LoginError {
-	le := &vmsso.LoginError{Endpoint: s.url.Host, Stage: stage, Err: err}
-	if reply != nil {
-		le.Status = reply.Status
-	}
-	return le
 }
 
 // meaning tells what a fault of the service comes down to.

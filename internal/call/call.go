@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/internal/retry"
 )
 
 // MaxReply bounds a reply, decompressed, in bytes.
@@ -38,6 +39,10 @@ type Reply struct {
 	Header  http.Header
 	Cookies []*http.Cookie
 	Body    []byte
+
+	// ClockOffset is how far the server's clock is ahead, 0 if it does not tell.
+	// It is as exact as its Date, a second, and as the time that the answer took.
+	ClockOffset time.Duration
 }
 
 // Do sends the call once. It follows no redirect. Each error is a
@@ -57,6 +62,9 @@ func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
 	}
 	defer resp.Body.Close()
 	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Cookies: resp.Cookies()}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		reply.ClockOffset = date.Sub(time.Now().Truncate(time.Second))
+	}
 	reply.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxReply+1))
 	switch {
 	case err != nil:
@@ -110,10 +118,10 @@ func (c *Call) Fail(reply *Reply, err error) *vmsso.LoginError {
 	if reply == nil {
 		return le
 	}
-	le.Status = reply.Status
+	le.Status, le.ClockOffset = reply.Status, reply.ClockOffset
 	if reply.Status == http.StatusServiceUnavailable || reply.Status == http.StatusTooManyRequests {
-		s, _ := strconv.Atoi(reply.Header.Get("Retry-After"))
-		le.RetryAfter = time.Duration(min(max(s, 0), 3600)) * time.Second
+		wait, _ := retry.After(reply.Header, time.Now())
+		le.RetryAfter = min(wait, time.Hour)
 	}
 	return le
 }
@@ -121,6 +129,9 @@ func (c *Call) Fail(reply *Reply, err error) *vmsso.LoginError {
 // Unexpected is the error of a reply of the wrong media type: the answer of
 // something else than the server that was meant.
 func (c *Call) Unexpected(reply *Reply, wanted, mediaType string) *vmsso.LoginError {
+	if reply.Status == http.StatusNotFound {
+		return c.Fail(reply, errors.New("nothing is served at "+strconv.Quote(c.URL.Path)+": is this URL right?"))
+	}
 	return c.Fail(reply, errors.New("no "+wanted+" but "+strconv.Quote(Quote(mediaType))+": is this URL right, or is a proxy or login page in the way?"))
 }
 

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/beevik/etree"
 
+	"github.com/vmsso/vmsso"
 	"github.com/vmsso/vmsso/internal/call"
 )
 
@@ -39,6 +41,8 @@ type Reply struct {
 	Message []byte         // the whole message, as it came
 	Body    *etree.Element // the element in the message's Body
 	Fault   *Fault
+
+	clockOffset time.Duration
 }
 
 // Do sends the call once, as [call.Call.Do] does.
@@ -54,16 +58,20 @@ func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch mediaType, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type")); mediaType {
-	case "text/xml", "application/soap+xml", "application/xml":
+	mediaType, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type"))
+	switch mediaType {
+	case "text/xml", "application/soap+xml", "application/xml", "text/plain": // the last is vcsim's, which sets none
 	default:
 		return nil, req.Unexpected(reply, "SOAP message", mediaType)
 	}
 	body, err := Parse(reply.Body)
+	if err != nil && mediaType == "text/plain" {
+		return nil, req.Unexpected(reply, "SOAP message", mediaType)
+	}
 	if err != nil {
 		return nil, req.Fail(reply, err)
 	}
-	r := &Reply{Status: reply.Status, Cookies: reply.Cookies, Message: reply.Body}
+	r := &Reply{Status: reply.Status, Cookies: reply.Cookies, Message: reply.Body, clockOffset: reply.ClockOffset}
 	switch {
 	case body.Tag == "Fault":
 		r.Fault = parseFault(body)
@@ -73,6 +81,21 @@ func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
 		r.Body = body
 	}
 	return r, nil
+}
+
+// Fail makes the error of a call whose answer is of no use: a fault, which is
+// quoted without the secrets, or something that is not understood. The reply is
+// nil if nothing was sent.
+func (c *Call) Fail(reply *Reply, err error, secrets ...string) *vmsso.LoginError {
+	le := &vmsso.LoginError{Endpoint: c.URL.Host, Stage: c.Stage, Err: err}
+	if reply == nil {
+		return le
+	}
+	le.Status, le.ClockOffset = reply.Status, reply.clockOffset
+	if reply.Fault != nil {
+		le.Fault = reply.Fault.String(secrets...)
+	}
+	return le
 }
 
 // Parse returns the first element in the Body of a SOAP message. A document

@@ -158,6 +158,9 @@ func TestAnswersThatAreNoSuccessSayWhatIsWrong(t *testing.T) {
 	}{
 		{"a login page", 200, "<html>s3cr3t</html>", []string{"Content-Type: text/html; charset=utf-8"}, `no SOAP message but "text/html": is this URL right`, nil, 0},
 		{"JSON", 401, `{"s3cr3t":1}`, []string{"Content-Type: application/json"}, `no SOAP message but "application/json"`, nil, 0},
+		{"a text", 200, "s3cr3t", []string{"Content-Type: text/plain"}, `no SOAP message but "text/plain"`, nil, 0},
+		{"nothing there", 404, "<html>s3cr3t</html>", []string{"Content-Type: text/html"}, `nothing is served at "`, nil, 0},
+		{"a date", 503, "", []string{"Date: Sun, 01 Mar 2026 12:00:00 GMT", "Retry-After: Sun, 01 Mar 2026 12:02:00 GMT"}, "no SOAP message", nil, 2 * time.Minute},
 		{"no type", 200, success, nil, `no SOAP message but ""`, nil, 0},
 		{"a broken type", 200, success, []string{"Content-Type: ;;"}, `no SOAP message but ""`, nil, 0},
 		{"MTOM", 200, success, []string{"Content-Type: multipart/related; boundary=a; type=\"application/xop+xml\""}, `no SOAP message but "multipart/related"`, nil, 0},
@@ -297,5 +300,27 @@ func TestCallIsSentUnderTheCallersContext(t *testing.T) {
 	_, err := c.Do(ctx, roundTripper(func(req *http.Request) (*http.Response, error) { return nil, context.Cause(req.Context()) }))
 	if !errors.Is(err, errReset) {
 		t.Errorf("got %v, want the context's cause", err)
+	}
+}
+
+// vcsim names no type, which net/http then takes for text.
+func TestSoapMessageOfAnUnknownTypeIsRead(t *testing.T) {
+	reply, err := do(answer(200, &body{Reader: strings.NewReader(success)}, "Content-Type: text/plain; charset=utf-8"))
+	if err != nil || reply.Body == nil || reply.Body.Tag != "CurrentTimeResponse" {
+		t.Errorf("got %v, %v, want the message", reply, err)
+	}
+}
+
+func TestErrorsTellHowTheServersClockStands(t *testing.T) {
+	date := time.Now().Add(-12 * time.Minute).UTC().Format(http.TimeFormat)
+	c := &envelope.Call{URL: &url.URL{Scheme: "https", Host: "vc.example.test"}, Stage: "Issue"}
+	fault := `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><Fault><faultcode>InvalidTimeRange</faultcode><faultstring>too late</faultstring></Fault></Body></Envelope>`
+	reply, err := c.Do(t.Context(), answer(500, &body{Reader: strings.NewReader(fault)}, "Content-Type: text/xml", "Date: "+date))
+	if err != nil {
+		t.Fatal(err)
+	}
+	le := c.Fail(reply, vmsso.ErrClockSkew)
+	if off := (le.ClockOffset + 12*time.Minute).Abs(); off > 2*time.Second || !strings.Contains(le.Error(), "the server's clock is 1") || !strings.Contains(le.Error(), "behind") {
+		t.Errorf("offset %v, %q, want 12 minutes behind", le.ClockOffset, le)
 	}
 }

@@ -127,7 +127,7 @@ func (a *attempts) checkRetry(context.Context, *http.Response, error) (bool, err
 	if a.waiting || !a.policy.Retryable(a.resp, a.err) {
 		return false, nil
 	}
-	wait, named := retryAfter(a.resp, time.Now())
+	wait, named := After(header(a.resp), time.Now())
 	_, ceiling := a.policy.bounds()
 	return !named || wait <= ceiling, nil
 }

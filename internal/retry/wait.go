@@ -24,7 +24,7 @@ func (p Policy) bounds() (floor, ceiling time.Duration) {
 // wait returns how long to wait after resp, which is nil after an error, before the further attempt retry, counted from 0.
 func (p Policy) wait(retry int, resp *http.Response, now time.Time) time.Duration {
 	floor, ceiling := p.bounds()
-	if d, ok := retryAfter(resp, now); ok {
+	if d, ok := After(header(resp), now); ok {
 		return min(max(d, floor), ceiling)
 	}
 	return exponential(floor, ceiling, retry, rand.Float64())
@@ -41,14 +41,11 @@ func exponential(floor, ceiling time.Duration, retry int, random float64) time.D
 	return lower + time.Duration(random*float64(upper-lower))
 }
 
-// retryAfter returns the wait that the Retry-After header of resp asks for (RFC 9110 section 10.2.3), and whether it asks for one: a number of
+// After returns the wait that the Retry-After field of an answer asks for (RFC 9110 section 10.2.3), and whether it asks for one: a number of
 // seconds, or a date. A date counts from the Date of the response, so that a wrong clock on either side does not matter, or from now when
 // there is none; one that has passed asks for no wait. What is neither is ignored.
-func retryAfter(resp *http.Response, now time.Time) (time.Duration, bool) {
-	if resp == nil {
-		return 0, false
-	}
-	value := strings.TrimSpace(resp.Header.Get("Retry-After"))
+func After(answer http.Header, now time.Time) (time.Duration, bool) {
+	value := strings.TrimSpace(answer.Get("Retry-After"))
 	if isDigits(value) {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || seconds > int64(math.MaxInt64/time.Second) {
@@ -60,10 +57,18 @@ func retryAfter(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+	if date, err := http.ParseTime(answer.Get("Date")); err == nil {
 		now = date
 	}
 	return max(at.Sub(now), 0), true
+}
+
+// header is that of resp, which is nil after an error.
+func header(resp *http.Response) http.Header {
+	if resp == nil {
+		return nil
+	}
+	return resp.Header
 }
 
 // isDigits reports whether s consists of digits only: strconv accepts a sign, RFC 9110 does not.

@@ -45,11 +45,11 @@ func TestRetryAfter(t *testing.T) {
 	}
 	for _, tt := range tests {
 		resp, _ := answer(503, "", tt.lines...)
-		if got, ok := retryAfter(resp, now); got != tt.want || ok != tt.ok {
+		if got, ok := After(resp.Header, now); got != tt.want || ok != tt.ok {
 			t.Errorf("%q: got %v, %t, want %v, %t", tt.lines, got, ok, tt.want, tt.ok)
 		}
 	}
-	if got, ok := retryAfter(nil, now); got != 0 || ok {
+	if got, ok := After(header(nil), now); got != 0 || ok {
 		t.Errorf("after an error: got %v, %t, want none", got, ok)
 	}
 }
@@ -161,7 +161,7 @@ func FuzzRetryAfter(f *testing.F) {
 		if low <= 0 || high < low {
 			t.Fatalf("bounds %v and %v", low, high)
 		}
-		if d, ok := retryAfter(resp, time.Unix(1772366400, 0)); d < 0 || !ok && d != 0 {
+		if d, ok := After(resp.Header, time.Unix(1772366400, 0)); d < 0 || !ok && d != 0 {
 			t.Errorf("Retry-After %q asks for %v", after, d)
 		}
 		if got := p.wait(max(retry, 0), resp, time.Unix(1772366400, 0)); got < low || got > high {
