@@ -56,16 +56,20 @@ func (t *Transport) Logout(ctx context.Context) error {
 }
 
 // logout works also under a context that has ended: then for as long as a
-// logout may take.
-func (t *Transport) logout(ctx context.Context, s *Session) error {
+// logout may take. A panic in the Authenticator ends the logout alone.
+func (t *Transport) logout(ctx context.Context, s *Session) (err error) {
 	if ctx.Err() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, logoutTimeout)
 	defer cancel()
-	err := t.auth.Logout(ctx, t.base, t.endpoint, s)
-	t.events.logout(ctx, s, err)
-	return err
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+		t.events.logout(ctx, s, err)
+	}()
+	return t.auth.Logout(ctx, t.base, t.endpoint, s)
 }
 
 // abandon logs out a session that is not used any more, in the background.

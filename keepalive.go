@@ -52,10 +52,6 @@ func (k *keeper) schedule(d time.Duration) {
 
 // tick probes the session, unless requests did that already.
 func (k *keeper) tick() {
-	if !k.t.enter() {
-		return
-	}
-	defer k.t.busy.Done()
 	s := k.t.session.Load()
 	if idle := k.idle(); s == nil || idle > idleKeeps*k.every {
 		k.next(0)

@@ -64,6 +64,36 @@ func TestKeepAliveIsOffByDefault(t *testing.T) {
 	})
 }
 
+// Programs that were started together do not call together.
+func TestKeepAliveIsSpreadOverTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, seen := time.Now(), map[time.Duration]bool{}
+		var mu sync.Mutex
+		for range 20 {
+			s := newSystem()
+			tr := newTransport(t, s, keepAlive(10*time.Minute), func(c *vmsso.Config) {
+				c.Trace = &vmsso.Trace{KeepAlive: func(string, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					seen[time.Since(start)] = true
+				}}
+			})
+			get(t, tr)
+		}
+		time.Sleep(12 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(seen) < 10 {
+			t.Errorf("20 transports call at %d times", len(seen))
+		}
+		for at := range seen {
+			if at < 9*time.Minute || at > 12*time.Minute {
+				t.Errorf("a call after %v", at)
+			}
+		}
+	})
+}
+
 // A session that nobody uses is the server's to end: others need the room.
 func TestKeepAliveStopsWhenTheSessionIsNotUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -79,7 +79,7 @@ func (r *refusals) note(tok *Token, err *LoginError) {
 func (r *refusals) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.full = nil, nil
+	r.last = nil
 }
 
 func fingerprint(tok *Token) [sha256.Size]byte { return sha256.Sum256([]byte(tok.Assertion)) }

@@ -195,6 +195,57 @@ func TestCallersLogoutThatFailsLeavesTheSessionToClose(t *testing.T) {
 	}
 }
 
+func TestCallersLogoutThatIsRefusedLeavesTheSessionToClose(t *testing.T) {
+	for status, dropped := range map[int]bool{200: true, 204: true, 401: true, 403: false, 405: false, 500: false} {
+		s := newSystem()
+		tr := newTransport(t, s, classed(s, "/logout", vmsso.OwnLogout))
+		s.onCall = func(req *http.Request) *http.Response {
+			if req.URL.Path == "/logout" {
+				return answer(req, status, "")
+			}
+			return nil
+		}
+		get(t, tr)
+		resp, err := tr.RoundTrip(newRequest(t, "DELETE", "/logout", nil))
+		if err != nil || resp.StatusCode != status {
+			t.Fatal(err, resp)
+		}
+		get(t, tr)
+		if logins, _ := s.counts(); logins != map[bool]int{true: 2, false: 1}[dropped] {
+			t.Errorf("%d: %d logins, the session was dropped: %t, want %t", status, logins, logins == 2, dropped)
+		}
+	}
+}
+
+// panicking is an Authenticator whose Logout panics.
+type panicking struct{ auth }
+
+func (p *panicking) Logout(context.Context, http.RoundTripper, *url.URL, *vmsso.Session) error {
+	panic("s3cr3t")
+}
+
+func TestPanicInALogoutEndsTheLogoutAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		var told []error
+		tr := newTransport(t, s, func(c *vmsso.Config) {
+			c.Auth = &panicking{auth{sys: s}}
+			c.MaxAge = time.Hour
+			c.Trace = &vmsso.Trace{Logout: func(_ string, err error) { told = append(told, err) }}
+		})
+		get(t, tr)
+		time.Sleep(2 * time.Hour)
+		get(t, tr) // renews, and logs the old session out in the background
+		synctest.Wait()
+		if err := tr.Close(); err == nil || strings.Contains(err.Error(), "s3cr3t") || !strings.Contains(err.Error(), "panicking") {
+			t.Errorf("Close: %v, want an error that says where, without the panic's value", err)
+		}
+		if len(told) != 2 {
+			t.Errorf("logouts: %v, want two", told)
+		}
+	})
+}
+
 func TestAnonymousRequestStartsNoLoginAndCarriesNoSession(t *testing.T) {
 	s := newSystem()
 	anonymous := false

@@ -96,7 +96,7 @@ func (x *exchange) send() (*http.Response, error) {
 	case OwnLogout:
 		s := x.t.session.Load()
 		resp, err := x.attempt(s)
-		if err == nil {
+		if err == nil && (resp.StatusCode < 400 || x.t.auth.Expired(resp) == Yes) {
 			x.t.session.CompareAndSwap(s, nil)
 		}
 		return resp, err

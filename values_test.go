@@ -77,6 +77,25 @@ func TestCookiesThatTheServerSetsAnewAreSentFromThenOn(t *testing.T) {
 	}
 }
 
+func TestCookiesOfAReplayedRequestAreTakenOver(t *testing.T) {
+	s := newSystem()
+	tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = &settingAuth{auth: auth{sys: s}} })
+	get(t, tr)
+	s.kill()
+	s.onCall = func(req *http.Request) *http.Response {
+		if logins, _ := s.counts(); logins < 2 {
+			return nil
+		}
+		resp := answer(req, 200, "")
+		resp.Header["Set-Cookie"] = []string{"session=second"}
+		return resp
+	}
+	get(t, tr)
+	if now, err := tr.Session(t.Context()); err != nil || now.Cookies[0].Value != "second" {
+		t.Errorf("%v: the session has %v", err, now.Cookies)
+	}
+}
+
 // An answer that comes late belongs to a session that is replaced.
 func TestCookieOfAnOlderSessionIsNotTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
