@@ -52,9 +52,9 @@ type Config struct {
 	// http.DefaultTransport does (ExpectContinueTimeout). 0 means never.
 	ExpectContinue int64
 
-	// KeepAlive is after which time without a request the session is kept alive
-	// by a call of its own, for as long as requests have used it within twelve
-	// times that. 0 means never: a session that has ended is replaced when it is
+	// KeepAlive is after which time without a request (and up to a fifth more, by
+	// chance) the session is kept alive by a call of its own, for as long as
+	// requests have used it within twelve times that. 0 means never: a session that has ended is replaced when it is
 	// needed, and a server has room for so many only.
 	KeepAlive time.Duration
 

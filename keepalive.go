@@ -39,10 +39,11 @@ func (k *keeper) use() {
 	}
 }
 
-// schedule sets the timer to about d from now, so that programs which were
-// started together do not call together. The lock is held.
+// schedule sets the timer to d from now and up to a fifth of an interval more, so
+// that programs which were started together do not call together. The lock is
+// held.
 func (k *keeper) schedule(d time.Duration) {
-	d = d*9/10 + rand.N(d/5+1)
+	d += rand.N(k.every/5 + 1)
 	if k.timer == nil {
 		k.timer = time.AfterFunc(d, k.tick)
 		return

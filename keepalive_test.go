@@ -40,7 +40,7 @@ func TestKeepAliveCallsOnlyWhenNobodyElseDoes(t *testing.T) {
 			t.Errorf("%d probes while requests keep the session alive", n)
 		}
 		time.Sleep(35 * time.Minute)
-		if n := s.probeCount(); n < 3 || n > 4 {
+		if n := s.probeCount(); n < 2 || n > 4 {
 			t.Errorf("%d probes in 40 minutes, want one in 10", n)
 		}
 		tr.Close()
@@ -80,14 +80,14 @@ func TestKeepAliveIsSpreadOverTime(t *testing.T) {
 			})
 			get(t, tr)
 		}
-		time.Sleep(12 * time.Minute)
+		time.Sleep(13 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
 		if len(seen) < 10 {
 			t.Errorf("20 transports call at %d times", len(seen))
 		}
 		for at := range seen {
-			if at < 9*time.Minute || at > 12*time.Minute {
+			if at < 10*time.Minute || at > 12*time.Minute {
 				t.Errorf("a call after %v", at)
 			}
 		}
@@ -102,7 +102,7 @@ func TestKeepAliveStopsWhenTheSessionIsNotUsed(t *testing.T) {
 		get(t, tr)
 		time.Sleep(24 * time.Hour)
 		n := s.probeCount()
-		if n < 10 || n > 14 {
+		if n < 9 || n > 12 {
 			t.Errorf("%d probes in a day without a request, want about 12 and then none", n)
 		}
 		get(t, tr)
@@ -129,14 +129,15 @@ func TestKeepAliveSurvivesErrorsAndFindsTheEnd(t *testing.T) {
 		})
 		get(t, tr)
 		failing.set(errBoom)
-		time.Sleep(25 * time.Minute)
+		time.Sleep(25 * time.Minute) // two probes
 		failing.set(nil)
-		time.Sleep(10 * time.Minute)
+		time.Sleep(13 * time.Minute) // one at least
 		s.kill()
 		time.Sleep(30 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
-		if len(seen) != 4 || !errors.Is(seen[0], errBoom) || !errors.Is(seen[1], errBoom) || seen[2] != nil || !errors.Is(seen[3], vmsso.ErrNoSession) {
+		last := len(seen) - 1
+		if last < 3 || !errors.Is(seen[0], errBoom) || !errors.Is(seen[1], errBoom) || seen[2] != nil || !errors.Is(seen[last], vmsso.ErrNoSession) {
 			t.Errorf("probes: %v, want two failures, a success, and the end of the session", seen)
 		}
 		if logins, _ := s.counts(); logins != 1 {
