@@ -89,6 +89,10 @@ func (Defaults) Apply(req *http.Request, s *Session) error {
 		}
 		req.Header[name] = values
 	}
+	if s.line != nil && callers == nil {
+		req.Header["Cookie"] = s.line
+		return nil
+	}
 	if len(s.Cookies) > 0 {
 		delete(req.Header, "Cookie")
 		if line := cookieHeader(callers, s.Cookies); line != "" {

@@ -46,6 +46,7 @@ func (t *Transport) replace(ctx context.Context, old *Session) <-chan singleflig
 		t.events.loginStart()
 		s, err := t.detached(ctx, t.login)
 		if err == nil {
+			s = s.ready()
 			err = t.publish(s)
 		}
 		t.events.loginDone(ctx, time.Since(start), s, err)

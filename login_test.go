@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/tokensource"
+	"github.com/vmsso/vmsso/vmssotest"
 )
 
 // together runs f on n goroutines and waits for them.
@@ -359,5 +361,32 @@ func TestUnusableTokensAreRefusedBeforeAnythingIsSent(t *testing.T) {
 				t.Errorf("%d logins and %d calls were sent, want none", logins, s.calls)
 			}
 		})
+	}
+}
+
+// A password that is refused is refused for all who share its source.
+func TestTwentyTransportsWithOneSourceAskOnce(t *testing.T) {
+	asked := 0
+	sts := vmssotest.NewSTS(vmssotest.STSConfig{Authority: vmssotest.NewAuthority(), Users: map[string]string{"alice@vsphere.local": "right"}})
+	server := vmssotest.Listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		sts.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	base := server.Transport()
+	defer base.CloseIdleConnections()
+	source, err := tokensource.NewSTS(tokensource.STSConfig{URL: server.URL, Username: "alice@vsphere.local", Password: "wrong", Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		s := newSystem()
+		tr := newTransport(t, s, func(c *vmsso.Config) { c.Source = source })
+		if _, err := tr.Session(t.Context()); !errors.Is(err, vmsso.ErrRejected) {
+			t.Errorf("got %v, want ErrRejected", err)
+		}
+	}
+	if asked != 1 || sts.Failures() != 1 {
+		t.Errorf("the token service was asked %d times, and refused %d, want once", asked, sts.Failures())
 	}
 }

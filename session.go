@@ -24,6 +24,17 @@ type Session struct {
 	Created time.Time         // when the login was made, by the local clock
 	Expires time.Time         // a hint, zero if unknown: the server decides
 	Raw     []byte            // what the server said of the session, for protocols whose users read it
+
+	line []string // the Cookie header of a request that has none of its own; nil: not made yet
+}
+
+// ready returns a copy that does not make its Cookie header anew for each request.
+func (s *Session) ready() *Session {
+	r := *s
+	if line := cookieHeader(nil, s.Cookies); line != "" {
+		r.line = []string{line}
+	}
+	return &r
 }
 
 // withCookies returns a copy of the session with the values of its cookies that
@@ -43,7 +54,10 @@ func (s *Session) withCookies(set []*http.Cookie) *Session {
 		}
 		next.Cookies[i] = c
 	}
-	return next
+	if next == nil {
+		return nil
+	}
+	return next.ready()
 }
 
 // ID is a hash of the session's headers and cookies, fit for logs and for
