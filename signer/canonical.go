@@ -1,7 +1,10 @@
 package signer
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/beevik/etree"
@@ -41,6 +44,65 @@ func foreignBody(content *etree.Element, id string) (sent, canonical []byte, err
 	})
 	sent, err = write(b)
 	return sent, canonical, err
+}
+
+// canonicalBody is the exclusive canonical form of a Body, given as text.
+func canonicalBody(text []byte) ([]byte, error) {
+	if i := spaceInAttribute(text); i >= 0 {
+		return nil, fmt.Errorf("a line break or tab in an attribute at byte %d, which parsers turn into a blank", i)
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(text); err != nil {
+		return nil, errors.New("it is not well-formed XML")
+	}
+	b := doc.Root()
+	if b == nil || len(doc.ChildElements()) != 1 {
+		return nil, errors.New("it is not one element")
+	}
+	plainText(b)
+	if err := etreeutils.TransformExcC14n(b, "", false); err != nil {
+		return nil, err
+	}
+	each(b, mend)
+	return write(b)
+}
+
+// spaceInAttribute returns where a tag of well-formed XML has white space other
+// than blanks inside an attribute's value, or -1.
+func spaceInAttribute(text []byte) int {
+	var quote byte
+	inTag := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0 && (c == '\t' || c == '\n' || c == '\r'):
+			return i
+		case quote != 0:
+		case !inTag && c == '<':
+			n := skipped(text[i:])
+			i += n
+			inTag = n == 0
+		case inTag && c == '>':
+			inTag = false
+		case inTag && (c == '"' || c == '\''):
+			quote = c
+		}
+	}
+	return -1
+}
+
+// skipped is the length, but for the last byte, of the comment or CDATA section
+// that text begins with; 0 if it begins with neither.
+func skipped(text []byte) int {
+	for opening, closing := range map[string]string{"<!--": "-->", "<![CDATA[": "]]>"} {
+		if rest, ok := bytes.CutPrefix(text, []byte(opening)); ok {
+			if end := bytes.Index(rest, []byte(closing)); end >= 0 {
+				return len(opening) + end + len(closing) - 1
+			}
+		}
+	}
+	return 0
 }
 
 // detached returns a copy of e that declares what its ancestors declare.

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -214,5 +215,29 @@ func TestXmlsecEnvelopeOfAnyBodyIsSignedAsLibxmlCanonicalizesIt(t *testing.T) {
 	tool(t, "xmllint")
 	rapid.Check(t, func(rt *rapid.T) {
 		checkBody(rt, s, randomBody(rt, false), func(body []byte) []byte { return xmllint(t, body) })
+	})
+}
+
+var comment = regexp.MustCompile(`<!--.*?-->`)
+
+// What is sent stays as it is, whatever its form; the signature is that of its
+// canonical form, as libxml2 makes it.
+func TestXmlsecRawMessageOfAnyBodyIsSentAsItIs(t *testing.T) {
+	s := newSigner(t, signer.Credentials{Token: vectorToken(t)})
+	tool(t, "xmllint")
+	rapid.Check(t, func(rt *rapid.T) {
+		content := written(rt, top(randomBody(rt, false)))
+		m, err := s.RawMessage([]byte(content), noon)
+		if err != nil {
+			rt.Fatalf("%s: %v", content, err)
+		}
+		body := bodyOf(rt, m)
+		if !bytes.Contains(body, []byte(">"+content+"</soap:Body>")) {
+			rt.Errorf("sent %s\nwant %s in it", body, content)
+		}
+		plain := comment.ReplaceAll(body, nil) // xmllint keeps comments, which are not signed
+		if got, want := signedDigest(rt, m), digest(xmllint(t, plain)); got != want {
+			rt.Errorf("%s: signed %s, want %s", content, got, want)
+		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/beevik/etree"
@@ -62,6 +63,24 @@ func (s *Signer) Message(content []byte, now time.Time) ([]byte, error) {
 	body = append(body, content...)
 	body = append(body, `</soap:Body>`...)
 	return s.message(body, reference{id, body}, now)
+}
+
+// RawMessage is [Signer.Message] for content in any form: it is sent as it is, byte
+// for byte, and canonicalized for the signature alone. It is for content that
+// holds an assertion, which must reach the server as its issuer wrote it. The
+// prefixes soap and wsu are declared around it.
+func (s *Signer) RawMessage(content []byte, now time.Time) ([]byte, error) {
+	id := newID()
+	opening := `<soap:Body xmlns:soap="` + nsSoap + `" xmlns:wsu="` + nsWsu + `" wsu:Id="` + id + `">`
+	sent := slices.Concat([]byte(opening), content, []byte(`</soap:Body>`))
+	if s.key == nil {
+		return s.message(sent, reference{}, now)
+	}
+	canonical, err := canonicalBody(sent)
+	if err != nil {
+		return nil, fmt.Errorf("signer: the body cannot be canonicalized: %w", err)
+	}
+	return s.message(sent, reference{id, canonical}, now)
 }
 
 // Envelope returns a SOAP 1.1 message with a copy of body inside its Body. The
