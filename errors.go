@@ -77,7 +77,7 @@ func (e *LoginError) Error() string {
 	var b strings.Builder
 	what := "log in to "
 	switch e.Stage {
-	case "Issue":
+	case "Issue", "Renew":
 		what = "get a token from "
 	case "Lookup":
 		what = "find the endpoints of "

@@ -24,20 +24,19 @@ type Trace struct {
 
 // events tells the logger and the trace what happens.
 type events struct {
-	log      *slog.Logger
-	trace    *Trace
-	endpoint string
+	log   *slog.Logger
+	trace *Trace
 }
 
 func newEvents(log *slog.Logger, trace *Trace, endpoint string, auth Authenticator) *events {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	if trace == nil {
 		trace = &Trace{}
 	}
+	if log == nil {
+		return &events{slog.New(slog.DiscardHandler), trace}
+	}
 	protocol := strings.TrimPrefix(fmt.Sprintf("%T", auth), "*") // tells apart the sessions with one host
-	return &events{log.With("endpoint", endpoint, "auth", protocol), trace, endpoint}
+	return &events{log.With("endpoint", endpoint, "auth", protocol), trace}
 }
 
 func (e *events) loginStart() {

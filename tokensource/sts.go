@@ -44,6 +44,12 @@ type STSConfig struct {
 	// minutes. A session outlives the token that it was logged in with.
 	Lifetime time.Duration
 
+	// Renewable asks for a token that can be renewed, and renews it as long as the
+	// service allows that, ten times by default, instead of asking for another
+	// one: that takes the Certificate alone, not the password. It is for
+	// holder-of-key tokens below a [Reuse], which asks shortly before the end.
+	Renewable bool
+
 	// Base sends the requests; nil means http.DefaultTransport. It must not be
 	// the vmsso.Transport that is logged in with the tokens.
 	Base http.RoundTripper
@@ -61,8 +67,15 @@ type STS struct {
 	cfg *STSConfig
 	url *url.URL
 
-	mu      sync.Mutex // guards refused
+	mu      sync.Mutex // guards the fields below
 	refused *refusal   // the latest
+	last    *issued    // the token to be renewed; nil: none
+}
+
+// issued is a token with the fingerprint of the credentials that got it.
+type issued struct {
+	tok         *vmsso.Token
+	credentials [sha256.Size]byte
 }
 
 type refusal struct {
@@ -124,24 +137,62 @@ func (s *STS) Token(ctx context.Context) (*vmsso.Token, error) {
 	if err := s.refusedBefore(id); err != nil {
 		return nil, err
 	}
-	tok, err := s.issue(ctx, c)
+	tok, err := s.renew(ctx, c, id)
+	if tok == nil && err == nil {
+		tok, err = s.issue(ctx, c)
+	}
 	if err != nil {
 		s.note(id, err)
 		return nil, err
 	}
+	if s.cfg.Renewable && tok.Key != nil {
+		s.keep(&issued{tok, id})
+	}
 	return tok, nil
+}
+
+// renew renews the last token of these credentials, if there is one that lives. A
+// service that does not renew it is asked for another one: then neither a token
+// nor an error is returned.
+func (s *STS) renew(ctx context.Context, c signer.Credentials, id [sha256.Size]byte) (*vmsso.Token, error) {
+	s.mu.Lock()
+	last := s.last
+	s.mu.Unlock()
+	if last == nil || last.credentials != id || c.Certificate == nil || !time.Now().Before(last.tok.Expires) {
+		return nil, nil
+	}
+	tok, err := s.ask(ctx, "Renew", signer.Credentials{Certificate: c.Certificate}, func(sign *signer.Signer, now time.Time) ([]byte, error) {
+		return sign.RawMessage(renewRequest(sign, now, s.cfg.Lifetime, last.tok.Assertion), now)
+	})
+	var le *vmsso.LoginError
+	if errors.As(err, &le) && le.Fault != "" {
+		s.keep(nil)
+		return nil, nil
+	}
+	return tok, err
+}
+
+func (s *STS) keep(last *issued) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = last
 }
 
 // issue gets a token for these credentials.
 func (s *STS) issue(ctx context.Context, c signer.Credentials) (*vmsso.Token, error) {
-	call := envelope.Call{URL: s.url, Stage: "Issue", Action: issueAction}
+	return s.ask(ctx, "Issue", c, func(sign *signer.Signer, now time.Time) ([]byte, error) {
+		return sign.Message(issueRequest(sign, now, s.cfg.Lifetime, s.cfg.Renewable && sign.HolderOfKey()), now)
+	})
+}
+
+// ask makes one request, and reads the token in the answer.
+func (s *STS) ask(ctx context.Context, stage string, c signer.Credentials, message func(*signer.Signer, time.Time) ([]byte, error)) (*vmsso.Token, error) {
+	call := envelope.Call{URL: s.url, Stage: stage, Action: wsTrust + "/RST/" + stage}
 	sign, err := signer.New(c)
 	if err != nil {
 		return nil, call.Fail(nil, err)
 	}
-	now := time.Now()
-	call.Message, err = sign.Message(issueRequest(sign, now, s.cfg.Lifetime), now)
-	if err != nil {
+	if call.Message, err = message(sign, time.Now()); err != nil {
 		return nil, call.Fail(nil, err)
 	}
 	reply, err := call.Do(ctx, s.cfg.Base)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -14,33 +15,62 @@ import (
 
 // WS-Trust 1.3, http://docs.oasis-open.org/ws-sx/ws-trust/200512/ws-trust-1.3-os.html.
 const (
-	wsTrust     = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
-	issueAction = wsTrust + "/RST/Issue"
-	wireTime    = "2006-01-02T15:04:05.000Z"
+	wsTrust  = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
+	wireTime = "2006-01-02T15:04:05.000Z"
 )
 
 // issueRequest is the RequestSecurityToken of an Issue, in the canonical form
 // that [signer.Signer.Message] wants: the prefix wsu is declared around it. The
 // token may be delegated, because vSphere Automation needs that.
-func issueRequest(sign *signer.Signer, now time.Time, lifetime time.Duration) []byte {
-	now = now.UTC()
-	var b strings.Builder
-	element := func(name, text string) { b.WriteString("<" + name + ">" + text + "</" + name + ">") }
-	b.WriteString(`<wst:RequestSecurityToken xmlns:wst="` + wsTrust + `">`)
-	element("wst:TokenType", "urn:oasis:names:tc:SAML:2.0:assertion")
-	element("wst:RequestType", wsTrust+"/Issue")
-	b.WriteString(`<wst:Lifetime>`)
-	element("wsu:Created", now.Format(wireTime))
-	element("wsu:Expires", now.Add(lifetime).Format(wireTime))
-	b.WriteString(`</wst:Lifetime><wst:Renewing Allow="false" OK="false"></wst:Renewing>`)
-	element("wst:Delegatable", "true")
+func issueRequest(sign *signer.Signer, now time.Time, lifetime time.Duration, renewable bool) []byte {
+	b := newRequest("Issue", now, lifetime)
+	fmt.Fprintf(b, `<wst:Renewing Allow="%t" OK="false"></wst:Renewing>`, renewable)
+	b.element("wst:Delegatable", "true")
 	if sign.HolderOfKey() {
-		element("wst:KeyType", wsTrust+"/PublicKey")
-		element("wst:SignatureAlgorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
-		b.WriteString(`<wst:UseKey Sig="` + envelope.Attr(sign.SignatureID()) + `"></wst:UseKey>`)
+		b.element("wst:KeyType", wsTrust+"/PublicKey")
+		b.element("wst:SignatureAlgorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
+		b.useKey(sign)
 	} else {
-		element("wst:KeyType", wsTrust+"/Bearer")
+		b.element("wst:KeyType", wsTrust+"/Bearer")
 	}
+	return b.end()
+}
+
+// renewRequest is that of a Renew, with the assertion as it is.
+func renewRequest(sign *signer.Signer, now time.Time, lifetime time.Duration, assertion string) []byte {
+	b := newRequest("Renew", now, lifetime)
+	b.useKey(sign)
+	b.element("wst:RenewTarget", assertion)
+	return b.end()
+}
+
+// A request is a RequestSecurityToken that is being written.
+type request struct{ strings.Builder }
+
+// newRequest begins with what all of them have.
+func newRequest(kind string, now time.Time, lifetime time.Duration) *request {
+	now = now.UTC()
+	b := &request{}
+	b.WriteString(`<wst:RequestSecurityToken xmlns:wst="` + wsTrust + `">`)
+	b.element("wst:TokenType", "urn:oasis:names:tc:SAML:2.0:assertion")
+	b.element("wst:RequestType", wsTrust+"/"+kind)
+	b.WriteString(`<wst:Lifetime>`)
+	b.element("wsu:Created", now.Format(wireTime))
+	b.element("wsu:Expires", now.Add(lifetime).Format(wireTime))
+	b.WriteString(`</wst:Lifetime>`)
+	return b
+}
+
+func (b *request) element(name, content string) {
+	b.WriteString("<" + name + ">" + content + "</" + name + ">")
+}
+
+// useKey says that the token is for the key of the message's signature.
+func (b *request) useKey(sign *signer.Signer) {
+	b.WriteString(`<wst:UseKey Sig="` + envelope.Attr(sign.SignatureID()) + `"></wst:UseKey>`)
+}
+
+func (b *request) end() []byte {
 	b.WriteString(`</wst:RequestSecurityToken>`)
 	return []byte(b.String())
 }
