@@ -2,15 +2,18 @@ package vmsso
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // logoutTimeout bounds a logout that no caller waits for, and Close.
 const logoutTimeout = 5 * time.Second
 
-// Close logs out, for which it takes 5 seconds at most; an error means that the
-// session may live on until the server ends it. Later requests to the endpoint
-// fail with ErrClosed. Only the first Close does something. The base transport
+// Close logs out, for which it takes 5 seconds at most; an error means that a
+// session may live on until the server ends it. A login that is under way is
+// waited for, and logged out, because the server may have made its session
+// already. Later requests to the endpoint, and those that wait for a session, fail
+// with ErrClosed. Only the first Close does something. The base transport
 // is the caller's: Close leaves it alone.
 func (t *Transport) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
@@ -28,8 +31,11 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	t.end(ErrClosed)
+	t.quit()
 	t.keeper.close()
+	if t.atLogin.Load() == 0 {
+		t.end(ErrClosed)
+	}
 	var err error
 	if s != nil {
 		err = t.logout(ctx, s)
@@ -42,17 +48,25 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	select {
 	case <-idle:
 	case <-ctx.Done():
+		if err == nil && t.atLogin.Load() > 0 {
+			err = errors.New("vmsso: closed while a login has no answer: its session may live on until the server ends it")
+		}
 	}
+	t.end(ErrClosed)
 	return err
 }
 
-// Logout ends the session on the server. The transport stays usable: the next
-// request logs in.
+// Logout ends the session on the server, and that of a login that is under way. The
+// transport stays usable: the next request logs in.
 func (t *Transport) Logout(ctx context.Context) error {
-	if s := t.session.Swap(nil); s != nil {
-		return t.logout(ctx, s)
+	t.state.Lock()
+	t.generation.Add(1)
+	s := t.session.Swap(nil)
+	t.state.Unlock()
+	if s == nil {
+		return nil
 	}
-	return nil
+	return t.logout(ctx, s)
 }
 
 // logout works also under a context that has ended: then for as long as a

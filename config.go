@@ -115,6 +115,7 @@ func New(cfg Config) (*Transport, error) {
 	if cfg.KeepAlive > 0 {
 		t.keeper = &keeper{t: t, every: cfg.KeepAlive}
 	}
+	t.closing, t.quit = context.WithCancel(context.Background())
 	t.life, t.end = context.WithCancelCause(context.Background())
 	if inner, ok := cfg.Base.(*Transport); ok && inner.origin == t.origin {
 		return nil, errors.New("vmsso: Config.Base is already a vmsso.Transport for this endpoint: wrap the client once")

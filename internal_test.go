@@ -30,7 +30,7 @@ func TestSessionThatComesRightAfterCloseIsLoggedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.Close()
-	if err := tr.publish(&Session{}); !errors.Is(err, ErrClosed) || auth.n != 1 || tr.session.Load() != nil {
+	if err := tr.publish(&Session{}, 0); !errors.Is(err, ErrClosed) || auth.n != 1 || tr.session.Load() != nil {
 		t.Errorf("got %v, %d logouts, session %v, want ErrClosed, one and none", err, auth.n, tr.session.Load())
 	}
 }

@@ -28,7 +28,11 @@ func (t *Transport) current(ctx context.Context) (*Session, error) {
 	if ctx.Value(loginOf{t}) != nil {
 		return nil, errors.New("vmsso: the login sends a request that needs the login: give the token source an http.Client that is not wrapped by this transport")
 	}
-	return wait(ctx, t.replace(ctx, nil))
+	s, err := t.wait(ctx, t.replace(ctx, nil))
+	if errors.Is(err, errLoggedOut) { // this request may come after the Logout
+		s, err = t.wait(ctx, t.replace(ctx, nil))
+	}
+	return s, err
 }
 
 // replace logs in, once for all who ask at the same time, unless the session is
@@ -42,17 +46,14 @@ func (t *Transport) replace(ctx context.Context, old *Session) <-chan singleflig
 			return nil, ErrClosed
 		}
 		defer t.busy.Done()
-		start := time.Now()
+		start, generation := time.Now(), t.generation.Load()
 		t.events.loginStart()
 		s, err := t.detached(ctx, t.login)
 		if err == nil {
 			s = s.ready()
-			err = t.publish(s)
+			err = t.publish(s, generation)
 		}
 		t.events.loginDone(ctx, time.Since(start), s, err)
-		if err == nil && old != nil {
-			t.abandon(old)
-		}
 		return s, err
 	})
 }
@@ -72,7 +73,7 @@ func (t *Transport) renewIfOld(ctx context.Context, s *Session) {
 
 // probe asks the server whether s is alive, once for all who ask at the same time.
 func (t *Transport) probe(ctx context.Context, s *Session) error {
-	_, err := wait(ctx, t.flight.DoChan("probe "+s.ID(), func() (any, error) {
+	_, err := t.wait(ctx, t.flight.DoChan("probe "+s.ID(), func() (any, error) {
 		if !t.enter() {
 			return nil, ErrClosed
 		}
@@ -84,25 +85,34 @@ func (t *Transport) probe(ctx context.Context, s *Session) error {
 	return err
 }
 
-func wait(ctx context.Context, flight <-chan singleflight.Result) (*Session, error) {
+// wait waits for a flight; a caller whose context ends leaves at once, and so do
+// all when the transport is closed.
+func (t *Transport) wait(ctx context.Context, flight <-chan singleflight.Result) (*Session, error) {
 	select {
 	case r := <-flight:
 		s, _ := r.Val.(*Session)
 		return s, r.Err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	case <-t.closing.Done():
+		return nil, ErrClosed
 	}
 }
 
 // login gets a token and logs in with it. A source that wants to know of a
 // refusal may offer one more token.
 func (t *Transport) login(ctx context.Context) (*Session, error) {
-	tok, s, err := t.tryLogin(ctx)
-	if source, ok := t.source.(Refuser); ok && tok != nil && errors.Is(err, ErrRejected) {
-		source.Refused(tok, err)
-		_, s, err = t.tryLogin(ctx)
+	source, hears := t.source.(Refuser)
+	for more := hears; ; more = false {
+		tok, s, err := t.tryLogin(ctx)
+		refused := tok != nil && errors.Is(err, ErrRejected)
+		if refused && hears {
+			source.Refused(tok, err)
+		}
+		if !refused || !more {
+			return s, err
+		}
 	}
-	return s, err
 }
 
 // tryLogin also returns the token that it sent, if it sent one.
@@ -122,6 +132,11 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	if before := t.refused.offering(tok); before != nil {
 		return nil, nil, before
 	}
+	t.atLogin.Add(1)
+	defer t.atLogin.Add(-1)
+	if t.closing.Err() != nil { // nothing was sent, and nothing will be
+		return nil, nil, ErrClosed
+	}
 	s, err := t.auth.Login(ctx, t.base, t.endpoint, tok)
 	if err != nil {
 		le := loginError(t.endpoint.Host, "login", err)
@@ -139,19 +154,29 @@ func (t *Transport) noToken(err error) error {
 	return &LoginError{Endpoint: t.endpoint.Host, Stage: "token", Err: err}
 }
 
-// publish makes s the session of all requests.
-func (t *Transport) publish(s *Session) error {
+var errLoggedOut = errors.New("vmsso: Logout was called during the login")
+
+// publish makes s the session of all requests, unless the transport was closed or
+// logged out since the login began. A session that it replaces is logged out.
+func (t *Transport) publish(s *Session, generation uint64) (err error) {
+	unused := s
 	t.state.Lock()
-	closed := t.closed
-	if !closed {
-		t.session.Store(s)
+	switch {
+	case t.closed:
+		err = ErrClosed
+	case t.generation.Load() != generation:
+		err = errLoggedOut
+	default:
+		unused = t.session.Swap(s)
 	}
 	t.state.Unlock()
-	if closed {
+	switch {
+	case err != nil:
 		t.logout(context.Background(), s)
-		return ErrClosed
+	case unused != nil:
+		t.abandon(unused)
 	}
-	return nil
+	return err
 }
 
 // loginOf is the context key that marks what a transport does to log in.

@@ -13,14 +13,14 @@ import (
 // fresh token of the same account may be refused for the same reason: after two
 // different ones nothing is offered until that while is over.
 //
-// A server that has no room for another session is not asked again for a while
-// either, with whatever token.
+// A server that has no room for another session, or that named a time in
+// Retry-After, is not asked again for a while either, with whatever token.
 type refusals struct {
 	wait time.Duration
 
 	mu   sync.Mutex // guards the fields below
 	last []refusal  // that count, at most two
-	full *refusal   // the server has no room
+	full *refusal   // the server has no room, or asked for patience
 }
 
 type refusal struct {
@@ -63,7 +63,9 @@ func (r *refusals) note(tok *Token, err *LoginError) {
 	case errors.Is(err, ErrLocked):
 		wait = max(wait, 5*r.wait)
 	case !rejected && !errors.Is(err, ErrSessionLimit):
-		return
+		if wait = err.RetryAfter; wait == 0 { // the server names no time
+			return
+		}
 	}
 	err.RetryAfter = wait
 	f := refusal{fingerprint(tok), time.Now().Add(wait), err}
@@ -86,22 +88,34 @@ func fingerprint(tok *Token) [sha256.Size]byte { return sha256.Sum256([]byte(tok
 
 // A breaker is armed when a request was refused in a session that had just been
 // made for it. vCenter says NotAuthenticated for a missing privilege as well:
-// while the breaker is armed, a refusal alone does not end a session.
+// while the breaker is armed, a refusal alone does not end a session. When a few
+// sessions in a row were made in vain, it is worn: the server refuses them all, and
+// no other is made until the window is over.
 type breaker struct {
-	mu    sync.Mutex // guards until
+	mu    sync.Mutex // guards the fields below
 	until time.Time
+	vain  int // sessions in this window
 }
 
-const breakerWindow = 30 * time.Second
+const (
+	breakerWindow = 30 * time.Second
+	mostInVain    = 3
+)
 
 func (b *breaker) arm() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.until = time.Now().Add(breakerWindow)
+	now := time.Now()
+	if !now.Before(b.until) {
+		b.vain = 0
+	}
+	b.until = now.Add(breakerWindow)
+	b.vain++
 }
 
-func (b *breaker) armed() bool {
+func (b *breaker) state() (armed, worn bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return time.Now().Before(b.until)
+	armed = time.Now().Before(b.until)
+	return armed, armed && b.vain >= mostInVain
 }

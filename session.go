@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,13 +40,13 @@ func (s *Session) ready() *Session {
 }
 
 // withCookies returns a copy of the session with the values of its cookies that
-// are set anew, or nil if none is. Other cookies are the caller's matter; one that
-// is deleted shows when the server refuses the session.
-func (s *Session) withCookies(set []*http.Cookie) *Session {
+// an answer from there sets anew, or nil if none is. Other cookies are the caller's
+// matter; one that is deleted shows when the server refuses the session.
+func (s *Session) withCookies(set []*http.Cookie, from *url.URL) *Session {
 	var next *Session
 	for _, c := range set {
 		i := slices.IndexFunc(s.Cookies, func(old *http.Cookie) bool { return old.Name == c.Name && old.MaxAge >= 0 })
-		if i < 0 || c.Value == "" || c.MaxAge < 0 || c.Value == s.Cookies[i].Value {
+		if i < 0 || c.Value == s.Cookies[i].Value || !replaces(c, from) {
 			continue
 		}
 		if next == nil {
@@ -58,6 +60,15 @@ func (s *Session) withCookies(set []*http.Cookie) *Session {
 		return nil
 	}
 	return next.ready()
+}
+
+// replaces tells whether a cookie is one with a value for the host and path that
+// it came from (RFC 6265, section 5.3), and not for others below the same domain.
+func replaces(c *http.Cookie, from *url.URL) bool {
+	rest, within := strings.CutPrefix(from.Path, strings.TrimSuffix(c.Path, "/"))
+	return c.Value != "" && c.MaxAge >= 0 && (c.Expires.IsZero() || c.Expires.After(time.Now())) &&
+		(c.Domain == "" || strings.EqualFold(c.Domain, from.Hostname())) &&
+		within && (rest == "" || rest[0] == '/')
 }
 
 // ID is a hash of the session's headers and cookies, fit for logs and for

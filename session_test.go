@@ -398,12 +398,14 @@ func TestCloseEndsALoginThatHangs(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if err := tr.Close(); err != nil {
-			t.Error(err)
-		}
+		closed := make(chan error)
+		go func() { closed <- tr.Close() }()
 		wg.Wait()
 		if took := time.Since(start); took != 0 {
-			t.Errorf("it took %v, want no time", took)
+			t.Errorf("the callers left after %v, want no time", took)
+		}
+		if err := <-closed; err == nil || time.Since(start) != 5*time.Second {
+			t.Errorf("Close: %v after %v, want an error after 5s: the login's session may live", err, time.Since(start))
 		}
 	})
 }

@@ -41,11 +41,15 @@ type Transport struct {
 	flight  singleflight.Group      // the login that is under way
 	renewal atomic.Int64            // before when, in Unix nanoseconds, MaxAge makes no other login
 
-	state  sync.Mutex      // guards closed, and with it the setting of session and the adding to busy
-	closed bool            // no session is set and no login begun any more
-	busy   sync.WaitGroup  // logins and logouts under way
-	life   context.Context // ends the logins under way when the transport is closed
-	end    context.CancelCauseFunc
+	state      sync.Mutex      // guards closed, and with it the setting of session and generation, and the adding to busy
+	closed     bool            // no session is set and no login begun any more
+	generation atomic.Uint64   // counts the Logouts
+	busy       sync.WaitGroup  // logins and logouts under way
+	atLogin    atomic.Int64    // logins whose token may have been sent
+	closing    context.Context // ended by Close: nobody waits for a session any more
+	quit       context.CancelFunc
+	life       context.Context // ended at the end of Close, with the logins that are still under way
+	end        context.CancelCauseFunc
 }
 
 // RoundTrip sends the request in the session. The chain, from the outside:
@@ -82,7 +86,7 @@ type exchange struct {
 
 // send sends the request by the rule of its class.
 func (x *exchange) send() (*http.Response, error) {
-	if x.class != Normal && x.t.life.Err() != nil {
+	if x.class != Normal && x.t.closing.Err() != nil {
 		return nil, ErrClosed // the others find out when they ask for a session
 	}
 	switch x.class {
@@ -180,10 +184,11 @@ func (x *exchange) attempt(s *Session) (*http.Response, error) {
 // gone tells whether session s is gone after a verdict on a response in it. While
 // the breaker is armed, a refusal alone does not say so.
 func (t *Transport) gone(ctx context.Context, verdict Verdict, s *Session) bool {
-	if verdict == Yes && !t.breaker.armed() {
+	armed, worn := t.breaker.state()
+	if verdict == Yes && !armed {
 		return true
 	}
-	return errors.Is(t.probe(ctx, s), ErrNoSession)
+	return !worn && errors.Is(t.probe(ctx, s), ErrNoSession)
 }
 
 // adopt takes over the cookies of session s that the response sets anew. Those
@@ -193,7 +198,7 @@ func (t *Transport) adopt(s *Session, resp *http.Response) {
 	if len(s.Cookies) == 0 || resp.Header["Set-Cookie"] == nil {
 		return
 	}
-	if next := s.withCookies(resp.Cookies()); next != nil {
+	if next := s.withCookies(resp.Cookies(), resp.Request.URL); next != nil {
 		t.session.CompareAndSwap(s, next)
 	}
 }
@@ -238,10 +243,23 @@ func (x *exchange) policy() retry.Policy {
 // lost tells whether the connection broke, other than during a login: what the
 // server made of a login is not known.
 func lost(err error) bool {
-	var login *LoginError
-	var op *net.OpError
-	return !errors.As(err, &login) && (errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
+	var (
+		login  *LoginError
+		op     *net.OpError
+		stream streamError
+	)
+	return !errors.As(err, &login) && (errors.As(err, &op) || errors.As(err, &stream) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
 }
+
+// streamError is the error of net/http for a stream of HTTP/2 that was reset, which
+// has no name there; its method As fills a struct of this shape.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return fmt.Sprintf("stream error %d", e.Code) }
 
 func idempotent(method string) bool {
 	switch method {

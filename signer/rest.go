@@ -63,10 +63,14 @@ func hostAndPort(req *http.Request) (host, port string) {
 	hostport := strings.ToLower(cmp.Or(req.Host, req.URL.Host))
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return hostport, "80"
+		host, _, zone := strings.Cut(hostport, "%")
+		if zone {
+			host += "]"
+		}
+		return host, "80"
 	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
+	if address, _, _ := strings.Cut(host, "%"); strings.Contains(address, ":") {
+		host = "[" + address + "]" // net/http sends no zone
 	}
 	return host, cmp.Or(port, "80")
 }

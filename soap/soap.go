@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,8 @@ const (
 	// firstVersion is the API version of the first call, which asks for the
 	// server's own. Servers take every version up to theirs.
 	firstVersion = "6.0"
+
+	sessionCookie = "vmware_soap_session"
 
 	retrieveServiceContent = `<RetrieveServiceContent xmlns="urn:vim25"><_this type="ServiceInstance">ServiceInstance</_this></RetrieveServiceContent>`
 	currentTime            = `<CurrentTime xmlns="urn:vim25"><_this type="ServiceInstance">ServiceInstance</_this></CurrentTime>`
@@ -103,10 +106,14 @@ func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoin
 	}
 	reply, err := c.call(ctx, "LoginByToken", message, tok.Assertion)
 	if err != nil {
+		var le *vmsso.LoginError
+		if errors.As(err, &le) && strings.HasPrefix(le.Fault, "NoPermission") { // of a session that has begun
+			_, _ = c.call(ctx, "Logout", envelope.Message(fmt.Sprintf(logout, envelope.Text(manager))))
+		}
 		return nil, err
 	}
 	cookies := c.jar.Cookies(c.url)
-	if len(cookies) == 0 {
+	if !slices.ContainsFunc(cookies, func(k *http.Cookie) bool { return k.Name == sessionCookie && k.Value != "" }) {
 		return nil, &vmsso.LoginError{Endpoint: endpoint.Host, Stage: "LoginByToken", Status: reply.Status,
 			Err: errors.New("the server accepted the token but set no session cookie")}
 	}
@@ -178,13 +185,13 @@ func (c *client) call(ctx context.Context, operation string, message []byte, sec
 	if err != nil {
 		return nil, meaning(err)
 	}
+	c.jar.SetCookies(c.url, reply.Cookies)
 	if reply.Fault != nil {
 		for _, k := range call.Cookies {
 			secrets = append(secrets, k.Value)
 		}
 		return nil, call.Fail(reply, kind(reply.Fault), secrets...)
 	}
-	c.jar.SetCookies(c.url, reply.Cookies)
 	return reply, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ type STS struct {
 	url *url.URL
 
 	mu      sync.Mutex // guards the fields below
-	refused *refusal   // the latest
+	refused []refusal  // that count, the latest last
 	last    *issued    // the token to be renewed; nil: none
 }
 
@@ -77,6 +78,9 @@ type issued struct {
 	tok         *vmsso.Token
 	credentials [sha256.Size]byte
 }
+
+// mostRefused credentials are remembered at a time.
+const mostRefused = 64
 
 type refusal struct {
 	credentials [sha256.Size]byte
@@ -209,11 +213,18 @@ func (s *STS) ask(ctx context.Context, stage string, c signer.Credentials, messa
 		}
 		tok, err = withExpiry(tok)
 	}
+	if err == nil && !tok.Expires.IsZero() && reply.ClockOffset < -clockNoise {
+		tok.Expires = tok.Expires.Add(-reply.ClockOffset) // the service's clock is behind: by ours the token lives longer
+	}
 	if err != nil {
 		return nil, call.Fail(reply, err)
 	}
 	return tok, nil
 }
+
+// clockNoise is how far clocks may seem to differ that do not: an answer takes its
+// time, and tells the time in seconds.
+const clockNoise = 5 * time.Second
 
 // meaning tells what a fault of the service comes down to.
 func meaning(f *envelope.Fault) error {
@@ -237,16 +248,16 @@ func meaning(f *envelope.Fault) error {
 func (s *STS) refusedBefore(id [sha256.Size]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refused == nil || s.refused.credentials != id {
-		return nil
+	now := time.Now()
+	s.refused = slices.DeleteFunc(s.refused, func(r refusal) bool { return !now.Before(r.until) })
+	for _, r := range s.refused {
+		if r.credentials == id {
+			again := *r.err
+			again.RetryAfter = r.until.Sub(now)
+			return &again
+		}
 	}
-	wait := time.Until(s.refused.until)
-	if wait <= 0 {
-		return nil
-	}
-	again := *s.refused.err
-	again.RetryAfter = wait
-	return &again
+	return nil
 }
 
 // note remembers a refusal. Network faults and full servers are none.
@@ -261,7 +272,10 @@ func (s *STS) note(id [sha256.Size]byte, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refused = &refusal{id, time.Now().Add(le.RetryAfter), le}
+	if len(s.refused) == mostRefused {
+		s.refused = s.refused[1:]
+	}
+	s.refused = append(s.refused, refusal{id, time.Now().Add(le.RetryAfter), le})
 }
 
 // fingerprint tells credentials apart.

@@ -26,6 +26,8 @@ func Parse(name, s string, allowHTTP bool) (*url.URL, error) {
 		return nil, fmt.Errorf("%s has a user name or password in it: credentials belong to the token source", name)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%s names no host: give a URL such as https://vcenter.example.com", name)
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
+		return nil, fmt.Errorf("%s has a host that is not ASCII: give its other form, which begins with xn--, here and in requests", name)
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("%s (host %s) has a query or fragment: leave it out", name, u.Host)
 	case u.Scheme == "https", u.Scheme == "http" && (allowHTTP || loopback(u.Hostname())):

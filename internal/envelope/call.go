@@ -42,7 +42,9 @@ type Reply struct {
 	Body    *etree.Element // the element in the message's Body
 	Fault   *Fault
 
-	clockOffset time.Duration
+	ClockOffset time.Duration // see [call.Reply]
+
+	retryAfter time.Duration
 }
 
 // Do sends the call once, as [call.Call.Do] does.
@@ -71,7 +73,7 @@ func (c *Call) Do(ctx context.Context, rt http.RoundTripper) (*Reply, error) {
 	if err != nil {
 		return nil, req.Fail(reply, err)
 	}
-	r := &Reply{Status: reply.Status, Cookies: reply.Cookies, Message: reply.Body, clockOffset: reply.ClockOffset}
+	r := &Reply{Status: reply.Status, Cookies: reply.Cookies, Message: reply.Body, ClockOffset: reply.ClockOffset, retryAfter: req.Fail(reply, nil).RetryAfter}
 	switch {
 	case body.Tag == "Fault":
 		r.Fault = parseFault(body)
@@ -91,7 +93,7 @@ func (c *Call) Fail(reply *Reply, err error, secrets ...string) *vmsso.LoginErro
 	if reply == nil {
 		return le
 	}
-	le.Status, le.ClockOffset = reply.Status, reply.clockOffset
+	le.Status, le.ClockOffset, le.RetryAfter = reply.Status, reply.ClockOffset, reply.retryAfter
 	if reply.Fault != nil {
 		le.Fault = reply.Fault.String(secrets...)
 	}
