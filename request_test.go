@@ -475,3 +475,31 @@ func TestErrorOfTheCallersBodyIsReturned(t *testing.T) {
 type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, errBoom }
+
+func TestBaseThatBreaksTheContractIsMended(t *testing.T) {
+	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
+		"no request": func(req *http.Request) (*http.Response, error) {
+			r := answer(req, 200, "")
+			r.Request = nil
+			return r, nil
+		},
+		"both":    func(req *http.Request) (*http.Response, error) { return answer(req, 200, ""), errBoom },
+		"neither": func(req *http.Request) (*http.Response, error) { return nil, nil },
+		"cookies, no request": func(req *http.Request) (*http.Response, error) {
+			r := answer(req, 200, "")
+			r.Request, r.Header["Set-Cookie"] = nil, []string{"session=second"}
+			return r, nil
+		},
+	} {
+		s := newSystem()
+		tr := newTransport(t, s, func(c *vmsso.Config) {
+			c.Auth, c.MaxRetries = &settingAuth{auth: auth{sys: s}}, -1
+			c.Base = roundTripper(answer)
+		})
+		req := newRequest(t, "GET", "/x", nil)
+		resp, err := tr.RoundTrip(req)
+		if (resp == nil) == (err == nil) || resp != nil && resp.Request != req {
+			t.Errorf("%s: got %v, %v, want one of them", name, resp, err)
+		}
+	}
+}

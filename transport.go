@@ -178,7 +178,17 @@ func (x *exchange) attempt(s *Session) (*http.Response, error) {
 	if most := x.t.cfg.ExpectContinue; most > 0 && r.Body != nil && (r.ContentLength <= 0 || r.ContentLength >= most) && r.Header["Expect"] == nil {
 		r.Header["Expect"] = []string{"100-continue"}
 	}
-	return x.t.base.RoundTrip(r)
+	resp, err := x.t.base.RoundTrip(r)
+	switch { // not every RoundTripper keeps the contract
+	case err != nil && resp != nil:
+		discard(resp)
+		return nil, err
+	case err == nil && resp == nil:
+		return nil, errors.New("vmsso: Config.Base returned neither a response nor an error")
+	case err == nil && resp.Request == nil:
+		resp.Request = r
+	}
+	return resp, err
 }
 
 // gone tells whether session s is gone after a verdict on a response in it. While
