@@ -30,6 +30,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"internal/envelope": {".", "internal/call"},
 		"internal/call":     {".", "internal/retry"},
 		"internal/endpoint": {},
+		"internal/faults":   {},
 		"internal/peek":     {},
 		"internal/retry":    {},
 	}

@@ -67,7 +67,7 @@ func (s *Session) withCookies(set []*http.Cookie, from *url.URL) *Session {
 func replaces(c *http.Cookie, from *url.URL) bool {
 	rest, within := strings.CutPrefix(from.Path, strings.TrimSuffix(c.Path, "/"))
 	return c.Value != "" && c.MaxAge >= 0 && (c.Expires.IsZero() || c.Expires.After(time.Now())) &&
-		(c.Domain == "" || strings.EqualFold(c.Domain, from.Hostname())) &&
+		(c.Domain == "" || strings.EqualFold(strings.TrimPrefix(c.Domain, "."), from.Hostname())) &&
 		within && (rest == "" || rest[0] == '/')
 }
 

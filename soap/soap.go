@@ -106,11 +106,7 @@ func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoin
 	}
 	reply, err := c.call(ctx, "LoginByToken", message, tok.Assertion)
 	if err != nil {
-		var le *vmsso.LoginError
-		if errors.As(err, &le) && strings.HasPrefix(le.Fault, "NoPermission") { // of a session that has begun
-			_, _ = c.call(ctx, "Logout", envelope.Message(fmt.Sprintf(logout, envelope.Text(manager))))
-		}
-		return nil, err
+		return nil, c.refused(ctx, err, manager)
 	}
 	cookies := c.jar.Cookies(c.url)
 	if !slices.ContainsFunc(cookies, func(k *http.Cookie) bool { return k.Name == sessionCookie && k.Value != "" }) {
@@ -122,6 +118,21 @@ func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoin
 		Values:  map[string]string{valueManager: manager, valueVersion: c.version},
 		Created: time.Now(),
 	}, nil
+}
+
+// refused makes of the error of a LoginByToken that of a login.
+func (c *client) refused(ctx context.Context, err error, manager string) error {
+	var le *vmsso.LoginError
+	if !errors.As(err, &le) {
+		return err
+	}
+	if errors.Is(le, vmsso.ErrNoSession) { // not even a login is allowed
+		le.Err = fmt.Errorf("%w: it asks for another kind of login", vmsso.ErrRejected)
+	}
+	if strings.HasPrefix(le.Fault, "NoPermission") { // the session has begun
+		_, _ = c.call(ctx, "Logout", envelope.Message(fmt.Sprintf(logout, envelope.Text(manager))))
+	}
+	return le
 }
 
 // Logout implements [vmsso.Authenticator].

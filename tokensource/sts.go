@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -204,7 +205,11 @@ func (s *STS) ask(ctx context.Context, stage string, c signer.Credentials, messa
 		return nil, err
 	}
 	if reply.Fault != nil {
-		return nil, call.Fail(reply, meaning(reply.Fault), c.Password)
+		le := call.Fail(reply, meaning(reply.Fault), c.Password)
+		if le.Err == vmsso.ErrRejected && c.Certificate != nil {
+			le.Err = fmt.Errorf("%w: check that the certificate is registered for a solution user, and that this is its key", le.Err)
+		}
+		return nil, le
 	}
 	tok, err := readResponse(reply)
 	if err == nil {
@@ -213,6 +218,9 @@ func (s *STS) ask(ctx context.Context, stage string, c signer.Credentials, messa
 		}
 		tok, err = withExpiry(tok)
 	}
+	if err == nil && sign.HolderOfKey() {
+		tok.Expires = earlier(tok.Expires, c.Certificate)
+	}
 	if err == nil && !tok.Expires.IsZero() && reply.ClockOffset < -clockNoise {
 		tok.Expires = tok.Expires.Add(-reply.ClockOffset) // the service's clock is behind: by ours the token lives longer
 	}
@@ -220,6 +228,16 @@ func (s *STS) ask(ctx context.Context, stage string, c signer.Credentials, messa
 		return nil, call.Fail(reply, err)
 	}
 	return tok, nil
+}
+
+// earlier is the end of the token's or the certificate's time, whichever comes
+// first: without a valid certificate its key proves nothing.
+func earlier(token time.Time, c *tls.Certificate) time.Time {
+	leaf, err := x509.ParseCertificate(c.Certificate[0])
+	if err == nil && (token.IsZero() || leaf.NotAfter.Before(token)) {
+		return leaf.NotAfter
+	}
+	return token
 }
 
 // clockNoise is how far clocks may seem to differ that do not: an answer takes its
@@ -260,10 +278,11 @@ func (s *STS) refusedBefore(id [sha256.Size]byte) error {
 	return nil
 }
 
-// note remembers a refusal. Network faults and full servers are none.
+// note remembers a refusal, and that the service cannot sign, which takes a person
+// to mend. Network faults and full servers are none.
 func (s *STS) note(id [sha256.Size]byte, err error) {
 	var le *vmsso.LoginError
-	if !errors.Is(err, vmsso.ErrRejected) || !errors.As(err, &le) {
+	if !errors.Is(err, vmsso.ErrRejected) && !errors.Is(err, vmsso.ErrSTSCertificate) || !errors.As(err, &le) {
 		return
 	}
 	le.RetryAfter = s.cfg.RefusedWait
