@@ -19,11 +19,25 @@ type token struct {
 	notBefore    time.Time
 	notOnOrAfter time.Time
 	audiences    [][]string // of each AudienceRestriction
+	verified     *etree.Element
+	grants       // only a token service reads them
 }
 
 // verifyAssertion checks a SAML 2.0 assertion where it stands in its document: its shape, its enveloped signature by a certificate of trust, its
 // period. now is the server's clock.
 func verifyAssertion(el *etree.Element, trust []*x509.Certificate, now time.Time, tolerance time.Duration) (*token, error) {
+	t, err := verifySigned(el, trust, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkPeriod(now, tolerance); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// verifySigned does without the period.
+func verifySigned(el *etree.Element, trust []*x509.Certificate, now time.Time) (*token, error) {
 	id, err := checkAssertionSignature(el)
 	if err != nil {
 		return nil, err
@@ -35,17 +49,21 @@ func verifyAssertion(el *etree.Element, trust []*x509.Certificate, now time.Time
 	if got, _ := attr(verified, "", "ID"); got != id || !is(verified, nsSAML, "Assertion") {
 		return nil, errors.New("assertion: the signature covers another element")
 	}
-	t, err := readAssertion(verified)
-	if err != nil {
-		return nil, err
-	}
+	return readAssertion(verified)
+}
+
+func (t *token) checkPeriod(now time.Time, tolerance time.Duration) error {
 	if now.Add(tolerance).Before(t.notBefore) {
-		return nil, fmt.Errorf("assertion is not valid before %s", t.notBefore.Format(timeLayout))
+		return fmt.Errorf("assertion is not valid before %s", t.notBefore.Format(timeLayout))
 	}
-	if !now.Before(t.notOnOrAfter.Add(tolerance)) {
-		return nil, fmt.Errorf("assertion has expired at %s", t.notOnOrAfter.Format(timeLayout))
+	if t.expired(now, tolerance) {
+		return fmt.Errorf("assertion has expired at %s", t.notOnOrAfter.Format(timeLayout))
 	}
-	return t, nil
+	return nil
+}
+
+func (t *token) expired(now time.Time, tolerance time.Duration) bool {
+	return !now.Before(t.notOnOrAfter.Add(tolerance))
 }
 
 // checkAssertionSignature checks by structure, before any cryptography, that the one signature of the assertion is enveloped by it, stands right
@@ -136,7 +154,7 @@ func (t *token) isFor(audience string) bool {
 
 // readAssertion reads the claims. Audiences are for the server to look at: a vSphere endpoint serves them all.
 func readAssertion(el *etree.Element) (*token, error) {
-	t := &token{}
+	t := &token{verified: el}
 	t.id, _ = attr(el, "", "ID")
 	subject, err := one(el, nsSAML, "Subject")
 	if err != nil {

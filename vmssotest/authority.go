@@ -40,6 +40,8 @@ type Claims struct {
 	Delegations int // how often the token may be passed on: ProxyRestriction; 0: none is written
 	Renewals    int // how often the token may be renewed: RenewRestriction; 0: none is written
 
+	Delegates []string // UPNs of those to whom the token was passed on, the first one first: DelegationRestriction
+
 	// What follows is for tests of unusual tokens.
 
 	Version    string // "": "2.0"
@@ -74,7 +76,7 @@ func (c Claims) withDefaults() Claims {
 		c.ID = newID()
 	}
 	if c.Issuer == "" {
-		c.Issuer = "https://vc.example.test/websso/SAML2/Metadata/vsphere.local"
+		c.Issuer = vCenterIssuer
 	}
 	if c.Version == "" {
 		c.Version = "2.0"
@@ -112,20 +114,25 @@ func (c Claims) head() string {
 
 // tail is what follows the signature.
 func (c Claims) tail() string {
-	subject := c.element("NameID", ` Format="http://schemas.xmlsoap.org/claims/UPN"`, escapeText(c.Subject)) + c.confirmation()
+	subject := c.element("NameID", ` Format="`+upnFormat+`"`, escapeText(c.Subject)) + c.confirmation()
 	authn := c.element("AuthnStatement", ` AuthnInstant="`+stamp(c.NotBefore)+`"`, c.element("AuthnContext", "",
 		c.element("AuthnContextClassRef", "", "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport")))
 	return c.element("Subject", "", subject) + c.conditions() + authn + c.groups() + c.Statements + "</" + c.tag("Assertion") + ">"
 }
 
+// confirmation names the last delegate: who may use the token, where that is not its subject.
 func (c Claims) confirmation() string {
+	delegate := ""
+	if n := len(c.Delegates); n > 0 {
+		delegate = c.element("NameID", ` Format="`+upnFormat+`"`, escapeText(c.Delegates[n-1]))
+	}
 	if c.Holder == nil {
 		data := c.element("SubjectConfirmationData", ` NotOnOrAfter="`+stamp(c.NotOnOrAfter)+`"`, "")
-		return c.element("SubjectConfirmation", ` Method="`+bearerMethod+`"`, data)
+		return c.element("SubjectConfirmation", ` Method="`+bearerMethod+`"`, delegate+data)
 	}
 	data := c.element("SubjectConfirmationData", ` xsi:type="`+c.tag("KeyInfoConfirmationDataType")+`"`,
 		`<ds:KeyInfo xmlns:ds="`+nsDS+`"><ds:X509Data><ds:X509Certificate>`+encode(c.Holder.Raw)+`</ds:X509Certificate></ds:X509Data></ds:KeyInfo>`)
-	return c.element("SubjectConfirmation", ` Method="`+holderOfKeyMethod+`"`, data)
+	return c.element("SubjectConfirmation", ` Method="`+holderOfKeyMethod+`"`, delegate+data)
 }
 
 func (c Claims) conditions() string {
@@ -133,8 +140,11 @@ func (c Claims) conditions() string {
 	if c.Delegations > 0 {
 		inner.WriteString(c.element("ProxyRestriction", fmt.Sprintf(` Count="%d"`, c.Delegations), ""))
 	}
+	if len(c.Delegates) > 0 {
+		inner.WriteString(c.element("Condition", ` xmlns:del="`+nsDel+`" xsi:type="del:`+delegationRestriction+`"`, c.delegates()))
+	}
 	if c.Renewals > 0 {
-		inner.WriteString(c.element("Condition", fmt.Sprintf(` xmlns:rsa="http://www.rsa.com/names/2009/12/std-ext/SAML2.0" Count="%d" xsi:type="rsa:RenewRestrictionType"`, c.Renewals), ""))
+		inner.WriteString(c.element("Condition", fmt.Sprintf(` xmlns:rsa="%s" Count="%d" xsi:type="rsa:%s"`, nsRSA, c.Renewals, renewRestriction), ""))
 	}
 	if len(c.Audiences) > 0 {
 		var list strings.Builder
@@ -146,6 +156,15 @@ func (c Claims) conditions() string {
 	return c.element("Conditions", ` NotBefore="`+stamp(c.NotBefore)+`" NotOnOrAfter="`+stamp(c.NotOnOrAfter)+`"`, inner.String())
 }
 
+func (c Claims) delegates() string {
+	var list strings.Builder
+	for _, name := range c.Delegates {
+		list.WriteString(`<del:Delegate DelegationInstant="` + stamp(c.NotBefore) + `">` +
+			c.element("NameID", ` Format="`+upnFormat+`"`, escapeText(name)) + `</del:Delegate>`)
+	}
+	return list.String()
+}
+
 func (c Claims) groups() string {
 	if len(c.Groups) == 0 {
 		return ""
@@ -155,7 +174,7 @@ func (c Claims) groups() string {
 		values.WriteString(c.element("AttributeValue", ` xsi:type="xs:string"`, escapeText(group)))
 	}
 	return c.element("AttributeStatement", "", c.element("Attribute", ` FriendlyName="Groups"`+
-		` Name="http://rsa.com/schemas/attr-names/2009/01/GroupIdentity" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"`, values.String()))
+		` Name="`+groupsName+`" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"`, values.String()))
 }
 
 func (c Claims) element(local, attrs, content string) string {

@@ -95,6 +95,7 @@ func TestXmlsecVerifiesIssuedAssertions(t *testing.T) {
 		"bearer":            {Subject: "alice@vsphere.local"},
 		"holder of key":     {Subject: "alice@vsphere.local", Holder: clientCertificate(), Groups: []string{`a\b`, `"<&>' ` + "\t\r\n"}},
 		"default namespace": {Subject: "alice@vsphere.local", Prefix: "xmlns", Audiences: []string{"urn:a", "urn:b"}, Delegations: 3, Renewals: 4},
+		"passed on":         {Subject: "alice@vsphere.local", Holder: clientCertificate(), Delegations: 3, Renewals: 4, Delegates: []string{"a&b", "c"}},
 		"more statements":   {Subject: "alice@vsphere.local", Statements: `<saml2:AttributeStatement xmlns:z="urn:z"><saml2:Attribute z:x="1" Name="n" xsi:type="xs:string" b=""/></saml2:AttributeStatement>`},
 	} {
 		assertion := authority().Issue(c)

@@ -3,6 +3,7 @@ package vmssotest
 import (
 	"crypto/x509"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,21 +34,35 @@ func FuzzLoginMessage(f *testing.F) {
 	})
 }
 
-// FuzzIssueMessage: the STS answers whatever comes, with a token only for the right password.
+// FuzzIssueMessage: the STS answers whatever comes, with a token only for the right password, key or token.
 func FuzzIssueMessage(f *testing.F) {
 	f.Add([]byte(passwordIssue("bob@vsphere.local", "secret").build(f)))
 	f.Add([]byte(passwordIssue("bob@vsphere.local", "wrong").build(f)))
 	f.Add([]byte(certificateIssue(clientPair()).build(f)))
+	f.Add([]byte(tokenIssue().build(f)))
 	f.Add([]byte(read(f, "govmomi-loginbytoken-hok.xml")))
+	for _, token := range tokenShapes(f) {
+		f.Add([]byte(renewal(token).build(f)))
+		f.Add([]byte(actingFor(token).build(f)))
+	}
+	f.Add([]byte(renewal(oldToken(func(c *Claims) { c.Holder = nil })).build(f)))
+	f.Add([]byte(renewal(otherAuthority().Issue(Claims{Subject: "mallory", Holder: clientCertificate(), NotBefore: testTime(), Renewals: 1})).build(f)))
+	subjects := []string{"alice@vsphere.local", "bob@vsphere.local", "robot@vsphere.local"}
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		s := newTestSTS(nil)
-		switch w := issue(s, string(msg)); {
+		s, issued := collectingSTS(nil)
+		op := "Issue"
+		if strings.Contains(string(msg), renewRequest) {
+			op = "Renew"
+		}
+		switch w := ask(s, op, string(msg)); {
 		case w.Code == http.StatusInternalServerError:
 			if s.Issued() != 0 || len(s.Reasons()) != 1 {
 				t.Errorf("refused, but issued %d, reasons %q", s.Issued(), s.Reasons())
 			}
 		case w.Code != http.StatusOK || s.Issued() != 1:
 			t.Errorf("status %d, issued %d", w.Code, s.Issued())
+		case !slices.Contains(subjects, (*issued)[0].Subject):
+			t.Errorf("issued for %q", (*issued)[0].Subject)
 		}
 	})
 }

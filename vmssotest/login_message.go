@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func verifyLogin(raw []byte, trust []*x509.Certificate, now time.Time, tolerance
 	if e.assertion == nil {
 		return nil, refuse(invalidSecurity, "no assertion")
 	}
-	if err := e.loneAssertion(e.root); err != nil {
+	if err := e.loneAssertion(e.root, e.assertion); err != nil {
 		return nil, err
 	}
 	t, err := verifyAssertion(e.assertion, trust, now, tolerance)
@@ -55,16 +56,16 @@ func verifyLogin(raw []byte, trust []*x509.Certificate, now time.Time, tolerance
 	}, nil
 }
 
-// loneAssertion refuses assertions outside the one that logs in; inside it they are legal (saml2:Advice).
-func (e *envelope) loneAssertion(el *etree.Element) error {
+// loneAssertion refuses assertions other than those that the message has a place for; inside these they are legal (saml2:Advice).
+func (e *envelope) loneAssertion(el *etree.Element, known ...*etree.Element) error {
 	for _, c := range el.ChildElements() {
-		if c == e.assertion {
+		if slices.Contains(known, c) {
 			continue
 		}
 		if c.Tag == "Assertion" || c.Tag == "EncryptedAssertion" {
 			return refuse(invalidSecurity, "a second assertion in the message")
 		}
-		if err := e.loneAssertion(c); err != nil {
+		if err := e.loneAssertion(c, known...); err != nil {
 			return err
 		}
 	}

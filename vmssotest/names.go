@@ -14,7 +14,10 @@ const (
 	nsSAML   = "urn:oasis:names:tc:SAML:2.0:assertion"
 	nsVim    = "urn:vim25"
 	nsWST    = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
+	nsWST14  = "http://docs.oasis-open.org/ws-sx/ws-trust/200802"
 	nsWSA    = "http://www.w3.org/2005/08/addressing"
+	nsDel    = "urn:oasis:names:tc:SAML:2.0:conditions:delegation"
+	nsRSA    = "http://www.rsa.com/names/2009/12/std-ext/SAML2.0"
 
 	excC14N   = nsExcC14
 	enveloped = nsDS + "enveloped-signature"
@@ -31,9 +34,22 @@ const (
 
 	saml2TokenType = nsSAML
 	issueRequest   = nsWST + "/Issue"
+	renewRequest   = nsWST + "/Renew"
 	issueAction    = nsWST + "/RST/Issue"
+	renewAction    = nsWST + "/RST/Renew"
 	bearerKey      = nsWST + "/Bearer"
 	publicKey      = nsWST + "/PublicKey"
+)
+
+// What a vCenter's assertions say.
+const (
+	vCenterIssuer = "https://vc.example.test/websso/SAML2/Metadata/vsphere.local"
+	groupsName    = "http://rsa.com/schemas/attr-names/2009/01/GroupIdentity"
+	upnFormat     = "http://schemas.xmlsoap.org/claims/UPN"
+
+	proxyRestriction      = "ProxyRestriction"
+	renewRestriction      = "RenewRestrictionType"
+	delegationRestriction = "DelegationRestrictionType"
 )
 
 // timeLayout is how vCenter writes times: UTC, milliseconds.

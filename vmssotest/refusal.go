@@ -14,6 +14,8 @@ const (
 	invalidSecurity      code = "InvalidSecurity"
 	invalidTimeRange     code = "InvalidTimeRange"
 	failedAuthentication code = "FailedAuthentication"
+	expiredData          code = "ExpiredData"
+	requestFailed        code = "RequestFailed"
 )
 
 // refusal is why a message is not accepted.

@@ -11,6 +11,7 @@ import (
 // request is a wst:RequestSecurityToken.
 type request struct {
 	seen                   map[string]bool
+	target                 *etree.Element // the assertion inside RenewTarget or ActAs; nil: neither
 	tokenType, requestType string
 	keyType                string
 	created, expires       time.Time // zero: no Lifetime
@@ -19,8 +20,8 @@ type request struct {
 	audiences              []string
 }
 
-// readRequest reads the body. Java's sample puts UseKey beside RequestSecurityToken; everybody else puts it inside.
-func readRequest(body *etree.Element) (*request, error) {
+// readRequest reads the body of a request of this type. Java's sample puts UseKey beside RequestSecurityToken; everybody else puts it inside.
+func readRequest(body *etree.Element, requestType string) (*request, error) {
 	list, err := elements(body)
 	if err != nil {
 		return nil, err
@@ -50,10 +51,32 @@ func readRequest(body *etree.Element) (*request, error) {
 	switch {
 	case r.tokenType != saml2TokenType:
 		return nil, fmt.Errorf("TokenType %q is not issued", r.tokenType)
-	case r.requestType != issueRequest:
-		return nil, fmt.Errorf("RequestType %q is not known", r.requestType)
+	case r.requestType != requestType:
+		return nil, fmt.Errorf("RequestType %q is not that of the SOAPAction", r.requestType)
 	}
-	return r, nil
+	return r, r.checkParts()
+}
+
+// checkParts tells the parts of Renew from those of Issue. What a renewed token says is what the old one said, but for its times.
+func (r *request) checkParts() error {
+	if r.requestType == issueRequest {
+		if r.seen["RenewTarget"] {
+			return errors.New("RenewTarget in an Issue")
+		}
+		return nil
+	}
+	if !r.seen["RenewTarget"] {
+		return errors.New("no RenewTarget in a Renew")
+	}
+	for _, part := range []string{"ActAs", "Renewing", "Delegatable", "Participants"} {
+		if r.seen[part] {
+			return fmt.Errorf("%s in a Renew", part)
+		}
+	}
+	if !r.seen["KeyType"] { // the kind of key cannot change
+		r.keyType = publicKey
+	}
+	return nil
 }
 
 // read reads one part of the request, each at most once. What is not known here is refused: a wish must not be ignored in silence.
@@ -62,7 +85,11 @@ func (r *request) read(el *etree.Element) (err error) {
 		return fmt.Errorf("%s twice", el.Tag)
 	}
 	r.seen[el.Tag] = true
-	if ns, _ := namespace(el, el.Space); ns != nsWST {
+	want := nsWST
+	if el.Tag == "ActAs" { // WS-Trust 1.4, 9.3
+		want = nsWST14
+	}
+	if ns, _ := namespace(el, el.Space); ns != want {
 		return fmt.Errorf("%s is not supported here", el.Tag)
 	}
 	switch el.Tag {
@@ -98,8 +125,21 @@ func (r *request) read(el *etree.Element) (err error) {
 		r.useKey, _ = attr(el, "", "Sig")
 	case "Participants":
 		err = r.readAudiences(el)
+	case "RenewTarget", "ActAs":
+		err = r.readTarget(el)
 	default:
 		err = fmt.Errorf("%s is not supported here", el.Tag)
+	}
+	return err
+}
+
+func (r *request) readTarget(el *etree.Element) error {
+	if err := allowAttrs(el); err != nil {
+		return err
+	}
+	parts, err := shape(el, nsSAML, "Assertion")
+	if err == nil {
+		r.target = parts[0]
 	}
 	return err
 }
@@ -148,13 +188,16 @@ func (r *request) checkKey(signed bool, signatureID string) error {
 	return nil
 }
 
-// answer is the whole response, with the assertion as it was issued.
+// answer is the whole response, with the assertion as it was issued: one that stands alone for Renew, a collection of one for Issue.
 func (r *request) answer(t Issued) string {
-	return `<?xml version="1.0" encoding="UTF-8"?><S:Envelope xmlns:S="` + nsSOAP + `"><S:Body>` +
-		`<wst:RequestSecurityTokenResponseCollection xmlns:wst="` + nsWST + `" xmlns:wsu="` + nsWSU + `" xmlns:wsse="` + nsWSSE + `">` +
-		`<wst:RequestSecurityTokenResponse><wst:TokenType>` + saml2TokenType + `</wst:TokenType>` +
+	more := fmt.Sprintf(`<wst:Renewing Allow="%t" OK="false"/>`, t.Renewals > 0)
+	head, tail := "", ""
+	if r.requestType == issueRequest {
+		more += fmt.Sprintf(`<wst:KeyType>%s</wst:KeyType><wst:Delegatable>%t</wst:Delegatable>`, r.keyType, t.Delegations > 0)
+		head, tail = `<wst:RequestSecurityTokenResponseCollection xmlns:wst="`+nsWST+`">`, `</wst:RequestSecurityTokenResponseCollection>`
+	}
+	return `<?xml version="1.0" encoding="UTF-8"?><S:Envelope xmlns:S="` + nsSOAP + `"><S:Body>` + head +
+		`<wst:RequestSecurityTokenResponse xmlns:wst="` + nsWST + `" xmlns:wsu="` + nsWSU + `"><wst:TokenType>` + saml2TokenType + `</wst:TokenType>` +
 		`<wst:Lifetime><wsu:Created>` + stamp(t.NotBefore) + `</wsu:Created><wsu:Expires>` + stamp(t.NotOnOrAfter) + `</wsu:Expires></wst:Lifetime>` +
-		`<wst:RequestedSecurityToken>` + t.Assertion + `</wst:RequestedSecurityToken>` +
-		fmt.Sprintf(`<wst:Renewing Allow="%t" OK="false"/><wst:KeyType>%s</wst:KeyType><wst:Delegatable>%t</wst:Delegatable>`, r.renewable, r.keyType, r.delegatable) +
-		`</wst:RequestSecurityTokenResponse></wst:RequestSecurityTokenResponseCollection></S:Body></S:Envelope>`
+		`<wst:RequestedSecurityToken>` + t.Assertion + `</wst:RequestedSecurityToken>` + more + `</wst:RequestSecurityTokenResponse>` + tail + `</S:Body></S:Envelope>`
 }

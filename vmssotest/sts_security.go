@@ -40,15 +40,15 @@ func (s *STS) proveByToken(e *envelope, p *proof, now time.Time) error {
 	if p.user != nil || e.binaryToken != nil {
 		return errors.New("a token and other credentials")
 	}
-	if err := e.loneAssertion(e.root); err != nil {
-		return err
-	}
 	t, err := verifyAssertion(e.assertion, []*x509.Certificate{s.cfg.Authority.Certificate()}, now, s.cfg.Tolerance)
 	if err != nil {
 		return err
 	}
 	if t.holder == nil {
 		return errors.New("a bearer token does not prove who asks")
+	}
+	if err := t.readGrants(); err != nil {
+		return err
 	}
 	p.token, p.cert = t, t.holder
 	if err := e.checkPossession(t); err != nil {

@@ -231,7 +231,7 @@ func TestIssueRefused(t *testing.T) {
 		{"SAML 1.1", "InvalidRequest", "TokenType", 0, body(alice, strings.Replace(rst("Bearer", life, ""), saml2TokenType, "urn:oasis:names:tc:SAML:1.0:assertion", 1))},
 		{"Renew", "InvalidRequest", "RequestType", 0, body(alice, strings.Replace(rst("Bearer", life, ""), "/Issue", "/Renew", 1))},
 		{"unknown wish", "InvalidRequest", "not supported", 0, body(alice, rst("Bearer", life, "<Entropy></Entropy>"))},
-		{"ActAs", "InvalidRequest", "not supported", 0, body(alice, rst("Bearer", life, `<wst:ActAs xmlns:wst="http://docs.oasis-open.org/ws-sx/ws-trust/200802"></wst:ActAs>`))},
+		{"OnBehalfOf", "InvalidRequest", "not supported", 0, body(alice, rst("Bearer", life, "<OnBehalfOf></OnBehalfOf>"))},
 		{"two lifetimes", "InvalidRequest", "twice", 0, body(alice, rst("Bearer", life+life, ""))},
 		{"two requests", "InvalidRequest", "not one", 0, body(alice, rst("Bearer", life, "")+rst("Bearer", life, ""))},
 		{"life has passed", "InvalidTimeRange", "Lifetime", 0, body(alice, rst("Bearer", lifetimeXML(testTime().Add(-time.Hour), testTime()), ""))},
