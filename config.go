@@ -111,6 +111,7 @@ func New(cfg Config) (*Transport, error) {
 		events:   newEvents(cfg.Logger, cfg.Trace, u.Host, cfg.Auth),
 		refused:  &refusals{wait: orDefault(cfg.RefusedWait, 3*time.Minute)},
 		breaker:  &breaker{},
+		born:     time.Now(),
 	}
 	if cfg.KeepAlive > 0 {
 		t.keeper = &keeper{t: t, every: cfg.KeepAlive}

@@ -231,3 +231,45 @@ func TestOldSessionServesWhileNoOtherCanBeHad(t *testing.T) {
 		}
 	})
 }
+
+// probingAuth is a settingAuth whose Probe makes a request.
+type probingAuth struct{ settingAuth }
+
+func (p *probingAuth) Probe(ctx context.Context, rt http.RoundTripper, u *url.URL, s *vmsso.Session) error {
+	req, err := http.NewRequestWithContext(ctx, "GET", u.String()+"/probe", nil)
+	if err != nil {
+		return err
+	}
+	req.Header = s.Header.Clone()
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		return vmsso.ErrNoSession
+	}
+	return nil
+}
+
+func TestCookieOfAKeepAliveIsTakenOver(t *testing.T) {
+	for status, want := range map[int]string{200: "second", 401: "first"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSystem()
+			tr := newTransport(t, s, keepAlive(10*time.Minute), func(c *vmsso.Config) { c.Auth = &probingAuth{settingAuth{auth: auth{sys: s}}} })
+			s.onCall = func(req *http.Request) *http.Response {
+				if req.URL.Path != "/sdk/probe" {
+					return nil
+				}
+				resp := answer(req, status, "")
+				resp.Header["Set-Cookie"] = []string{"session=second"}
+				return resp
+			}
+			get(t, tr)
+			time.Sleep(15 * time.Minute)
+			if now, err := tr.Session(t.Context()); err != nil || now.Cookies[0].Value != want {
+				t.Errorf("%d: %v, the session has %v, want %s", status, err, now.Cookies[0].Value, want)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"time"
@@ -64,8 +65,8 @@ func (t *Transport) renewIfOld(ctx context.Context, s *Session) {
 	if t.cfg.MaxAge <= 0 || s.Created.IsZero() {
 		return
 	}
-	now, due := time.Now(), t.renewal.Load()
-	if now.Sub(s.Created) < t.cfg.MaxAge || now.UnixNano() < due || !t.renewal.CompareAndSwap(due, now.Add(time.Minute).UnixNano()) {
+	now, due := time.Since(t.born), t.renewal.Load() // whatever the wall clock does
+	if time.Since(s.Created) < t.cfg.MaxAge || int64(now) < due || !t.renewal.CompareAndSwap(due, int64(now+time.Minute)) {
 		return
 	}
 	t.replace(ctx, s)
@@ -79,10 +80,29 @@ func (t *Transport) probe(ctx context.Context, s *Session) error {
 		}
 		defer t.busy.Done()
 		return t.detached(ctx, func(ctx context.Context) (*Session, error) {
-			return nil, t.auth.Probe(ctx, t.base, t.endpoint, s)
+			heard := &hearing{rt: t.base}
+			err := t.auth.Probe(ctx, heard, t.endpoint, s)
+			if err == nil && heard.last != nil {
+				t.adopt(s, heard.last)
+			}
+			return nil, err
 		})
 	}))
 	return err
+}
+
+// hearing notes the last response, whose cookies may be those of the session.
+type hearing struct {
+	rt   http.RoundTripper
+	last *http.Response
+}
+
+func (h *hearing) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := h.rt.RoundTrip(req)
+	if err == nil {
+		h.last = &http.Response{Header: resp.Header, Request: req}
+	}
+	return resp, err
 }
 
 // wait waits for a flight; a caller whose context ends leaves at once, and so do
@@ -126,7 +146,7 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 		return nil, nil, loginError(t.endpoint.Host, "token", err)
 	case tok == nil || tok.Assertion == "":
 		return nil, nil, t.noToken(fmt.Errorf("%w: the source returned none", ErrUnsupportedToken))
-	case !tok.Expires.IsZero() && !time.Now().Before(tok.Expires):
+	case !tok.Expires.IsZero() && !time.Now().Round(0).Before(tok.Expires): // by the wall clock, which goes on while a machine sleeps
 		return nil, nil, t.noToken(fmt.Errorf("%w at %s", ErrTokenExpired, tok.Expires.UTC().Format(time.RFC3339)))
 	}
 	if before := t.refused.offering(tok); before != nil {

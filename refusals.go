@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -88,13 +89,16 @@ func fingerprint(tok *Token) [sha256.Size]byte { return sha256.Sum256([]byte(tok
 
 // A breaker is armed when a request was refused in a session that had just been
 // made for it. vCenter says NotAuthenticated for a missing privilege as well:
-// while the breaker is armed, a refusal alone does not end a session. When a few
-// sessions in a row were made in vain, it is worn: the server refuses them all, and
-// no other is made until the window is over.
+// while the breaker is armed, a refusal alone does not end a session.
+//
+// It is worn when a few sessions in a row died before any request succeeded in
+// them: the server refuses them all, and no other is made until the window is over.
 type breaker struct {
+	working atomic.Pointer[Session] // the last one in which a request succeeded
+
 	mu    sync.Mutex // guards the fields below
 	until time.Time
-	vain  int // sessions in this window
+	vain  []*Session // that never worked, in this window
 }
 
 const (
@@ -102,20 +106,39 @@ const (
 	mostInVain    = 3
 )
 
+// works notes that a request succeeded in session s.
+func (b *breaker) works(s *Session) {
+	if b.working.Load() == s {
+		return // which costs a request nothing
+	}
+	b.working.Store(s)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vain = nil
+}
+
 func (b *breaker) arm() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if !now.Before(b.until) {
-		b.vain = 0
-	}
-	b.until = now.Add(breakerWindow)
-	b.vain++
+	b.until = time.Now().Add(breakerWindow)
 }
 
-func (b *breaker) state() (armed, worn bool) {
+func (b *breaker) armed() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	armed = time.Now().Before(b.until)
-	return armed, armed && b.vain >= mostInVain
+	return time.Now().Before(b.until)
+}
+
+// worn tells whether session s, which was refused, is one too many.
+func (b *breaker) worn(s *Session) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !time.Now().Before(b.until) {
+		b.vain = nil
+		return false
+	}
+	if b.working.Load() != s && !slices.Contains(b.vain, s) {
+		b.vain = append(b.vain, s)
+	}
+	return len(b.vain) >= mostInVain
 }

@@ -39,7 +39,8 @@ type Transport struct {
 
 	session atomic.Pointer[Session] // nil: there is none
 	flight  singleflight.Group      // the login that is under way
-	renewal atomic.Int64            // before when, in Unix nanoseconds, MaxAge makes no other login
+	born    time.Time
+	renewal atomic.Int64 // before how many nanoseconds since then MaxAge makes no other login
 
 	state      sync.Mutex      // guards closed, and with it the setting of session and generation, and the adding to busy
 	closed     bool            // no session is set and no login begun any more
@@ -124,6 +125,7 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	}
 	verdict := x.t.auth.Expired(resp)
 	if verdict == No {
+		x.t.breaker.works(s)
 		x.t.adopt(s, resp)
 		return resp, nil
 	}
@@ -150,6 +152,7 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	}
 	switch x.t.auth.Expired(resp) {
 	case No:
+		x.t.breaker.works(fresh)
 		x.t.adopt(fresh, resp)
 	case Yes:
 		x.t.breaker.arm()
@@ -194,11 +197,10 @@ func (x *exchange) attempt(s *Session) (*http.Response, error) {
 // gone tells whether session s is gone after a verdict on a response in it. While
 // the breaker is armed, a refusal alone does not say so.
 func (t *Transport) gone(ctx context.Context, verdict Verdict, s *Session) bool {
-	armed, worn := t.breaker.state()
-	if verdict == Yes && !armed {
+	if verdict == Yes && !t.breaker.armed() {
 		return true
 	}
-	return !worn && errors.Is(t.probe(ctx, s), ErrNoSession)
+	return !t.breaker.worn(s) && errors.Is(t.probe(ctx, s), ErrNoSession)
 }
 
 // adopt takes over the cookies of session s that the response sets anew. Those

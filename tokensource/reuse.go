@@ -64,7 +64,7 @@ func (r *Reuser) Token(ctx context.Context) (*vmsso.Token, error) {
 func (r *Reuser) kept(now time.Time) *vmsso.Token {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.renew.IsZero() || now.Before(r.renew) {
+	if r.renew.IsZero() || now.Round(0).Before(r.renew) { // by the wall clock, which goes on while a machine sleeps
 		return r.tok
 	}
 	return nil
