@@ -56,6 +56,64 @@ func TestRefusalInANewSessionIsHandedUpAndProbedFromThenOn(t *testing.T) {
 	})
 }
 
+// A refusal may mean a missing privilege: then the session that it ended lives on
+// at the server, unless it is logged out.
+func TestRefusalThatIsNotProvedLeavesNoSessionBehind(t *testing.T) {
+	for name, send := range map[string]func(*testing.T, *system, *vmsso.Transport){
+		"body that cannot be sent again": func(t *testing.T, s *system, tr *vmsso.Transport) {
+			req := newRequest(t, "PUT", "/forbidden", hidden{strings.NewReader(strings.Repeat("x", 100))})
+			if resp, err := tr.RoundTrip(req); err != nil || resp.StatusCode != 401 {
+				t.Error(resp, err)
+			}
+		},
+		"bound to the session": func(t *testing.T, s *system, tr *vmsso.Transport) {
+			if resp, err := tr.RoundTrip(newRequest(t, "GET", "/bound", nil)); err != nil || resp.StatusCode != 401 {
+				t.Error(resp, err)
+			}
+		},
+		"login fails": func(t *testing.T, s *system, tr *vmsso.Transport) {
+			s.mu.Lock()
+			s.onLogin = func(context.Context) error { return errBoom }
+			s.mu.Unlock()
+			if _, err := tr.RoundTrip(newRequest(t, "GET", "/forbidden", nil)); !errors.Is(err, errBoom) {
+				t.Error(err)
+			}
+		},
+		"caller leaves": func(t *testing.T, s *system, tr *vmsso.Transport) {
+			s.mu.Lock()
+			s.onLogin = func(context.Context) error { time.Sleep(time.Minute / 4); return nil }
+			s.mu.Unlock()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := tr.RoundTrip(newRequest(t, "GET", "/forbidden", nil).WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSystem()
+			s.onCall = func(req *http.Request) *http.Response {
+				if req.URL.Path == "/x" {
+					return nil
+				}
+				return answer(req, http.StatusUnauthorized, "no privilege")
+			}
+			tr := newTransport(t, s, classed(s, "/bound", vmsso.SessionBound), func(c *vmsso.Config) { c.ReplayBody = 10 })
+			get(t, tr)
+			send(t, s, tr)
+			synctest.Wait()
+			want := 1
+			if name == "login fails" {
+				want = 0
+			}
+			if _, live := s.counts(); live != want && !(name == "body that cannot be sent again" && live == 0) {
+				t.Errorf("%s: %d live sessions, want %d", name, live, want)
+			}
+		})
+	}
+}
+
 func TestManyForbiddenRequestsLeaveOneSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()

@@ -132,7 +132,12 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	if !x.t.gone(ctx, verdict, s) {
 		return resp, nil
 	}
-	dropped := x.t.drop(ctx, s)
+	dropped, dead := x.t.drop(ctx, s), false
+	defer func() {
+		if dropped && !dead { // by this request alone; it may be alive, and nobody uses it any more
+			x.t.abandon(s)
+		}
+	}()
 	if x.class == SessionBound {
 		_, _ = x.t.current(ctx) // for what the caller does next; an error will show then
 		return resp, nil
@@ -152,13 +157,11 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	}
 	switch x.t.auth.Expired(resp) {
 	case No:
+		dead = true
 		x.t.breaker.works(fresh)
 		x.t.adopt(fresh, resp)
 	case Yes:
 		x.t.breaker.arm()
-		if dropped { // by this request alone; it was probably alive, as the new one is
-			x.t.abandon(s)
-		}
 	}
 	return resp, nil
 }

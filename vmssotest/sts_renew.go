@@ -54,7 +54,7 @@ func (s *STS) actAs(rst *request, p *proof, requester string, now time.Time) (Is
 	if p.token != nil && len(p.token.delegates) > 0 {
 		return Issued{}, refuse(invalidRequest, "a delegate of %s cannot act for others", requester)
 	}
-	if _, ok := s.cfg.SolutionUsers[requester]; !ok || p.user != nil {
+	if _, ok := s.cfg.SolutionUsers[requester]; !ok {
 		return Issued{}, refuse(invalidRequest, "%s is no solution user and cannot act for others", requester)
 	}
 	t, err := s.verifyTarget(rst.target, now)
