@@ -3,6 +3,7 @@ package vmsso
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,8 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	t.state.Lock()
 	first := !t.closed
 	t.closed = true
-	s := t.session.Swap(nil)
+	s, doubtful := t.session.Swap(nil), t.doubtful
+	t.doubtful = nil
 	t.state.Unlock()
 	if !first {
 		return nil
@@ -39,6 +41,9 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	var err error
 	if s != nil {
 		err = t.logout(ctx, s)
+	}
+	for _, s := range doubtful {
+		_ = t.logout(ctx, s) // it is probably gone
 	}
 	idle := make(chan struct{})
 	go func() {
@@ -84,6 +89,26 @@ func (t *Transport) logout(ctx context.Context, s *Session) (err error) {
 		t.events.logout(ctx, s, err)
 	}()
 	return t.auth.Logout(ctx, t.base, t.endpoint, s)
+}
+
+// settle ends the doubt about a session that was dropped. Nobody uses it any more:
+// unless it is dead, it is logged out.
+func (t *Transport) settle(s *Session, dead bool) {
+	t.state.Lock()
+	i := slices.Index(t.doubtful, s)
+	if i < 0 { // Close has it
+		t.state.Unlock()
+		return
+	}
+	t.doubtful = slices.Delete(t.doubtful, i, i+1)
+	if !dead {
+		t.busy.Add(1)
+		go func() {
+			defer t.busy.Done()
+			_ = t.logout(context.Background(), s)
+		}()
+	}
+	t.state.Unlock()
 }
 
 // abandon logs out a session that is not used any more, in the background.

@@ -65,7 +65,7 @@ func (k *keeper) tick() {
 	err := k.t.probe(ctx, s)
 	k.t.events.keepAlive(ctx, s, err)
 	if errors.Is(err, ErrNoSession) {
-		k.t.drop(ctx, s) // the next request logs in
+		k.t.drop(ctx, s, false) // the next request logs in
 	}
 	k.next(k.every)
 }

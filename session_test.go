@@ -114,6 +114,38 @@ func TestRefusalThatIsNotProvedLeavesNoSessionBehind(t *testing.T) {
 	}
 }
 
+func TestCloseEndsTheSessionThatARefusalPutInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		s.onCall = func(req *http.Request) *http.Response {
+			if req.URL.Path == "/x" {
+				return nil
+			}
+			return answer(req, http.StatusUnauthorized, "no privilege")
+		}
+		tr := newTransport(t, s)
+		get(t, tr)
+		s.mu.Lock()
+		s.onLogin = func(context.Context) error { time.Sleep(time.Second); return nil }
+		s.mu.Unlock()
+		done := make(chan error)
+		go func() {
+			_, err := tr.RoundTrip(newRequest(t, "GET", "/forbidden", nil))
+			done <- err
+		}()
+		synctest.Wait()
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, vmsso.ErrClosed) {
+			t.Errorf("got %v, want ErrClosed", err)
+		}
+		if logins, live := s.counts(); logins != 2 || live != 0 {
+			t.Errorf("%d logins, %d live sessions, want 2 and none", logins, live)
+		}
+	})
+}
+
 func TestManyForbiddenRequestsLeaveOneSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()

@@ -42,8 +42,9 @@ type Transport struct {
 	born    time.Time
 	renewal atomic.Int64 // before how many nanoseconds since then MaxAge makes no other login
 
-	state      sync.Mutex      // guards closed, and with it the setting of session and generation, and the adding to busy
+	state      sync.Mutex      // guards closed and doubtful, and with them the setting of session and generation, and the adding to busy
 	closed     bool            // no session is set and no login begun any more
+	doubtful   []*Session      // that were dropped, and may be alive
 	generation atomic.Uint64   // counts the Logouts
 	busy       sync.WaitGroup  // logins and logouts under way
 	atLogin    atomic.Int64    // logins whose token may have been sent
@@ -132,12 +133,10 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	if !x.t.gone(ctx, verdict, s) {
 		return resp, nil
 	}
-	dropped, dead := x.t.drop(ctx, s), false
-	defer func() {
-		if dropped && !dead { // by this request alone; it may be alive, and nobody uses it any more
-			x.t.abandon(s)
-		}
-	}()
+	dead := false
+	if x.t.drop(ctx, s, true) {
+		defer func() { x.t.settle(s, dead) }()
+	}
 	if x.class == SessionBound {
 		_, _ = x.t.current(ctx) // for what the caller does next; an error will show then
 		return resp, nil
@@ -218,13 +217,19 @@ func (t *Transport) adopt(s *Session, resp *http.Response) {
 	}
 }
 
-// drop forgets session s and tells whether it did: it was not replaced already.
-func (t *Transport) drop(ctx context.Context, s *Session) bool {
-	if !t.session.CompareAndSwap(s, nil) {
-		return false
+// drop forgets session s and tells whether it did: it was not replaced already. A
+// doubtful session may be alive: it is to be settled.
+func (t *Transport) drop(ctx context.Context, s *Session, doubtful bool) bool {
+	t.state.Lock()
+	dropped := t.session.CompareAndSwap(s, nil)
+	if dropped && doubtful {
+		t.doubtful = append(t.doubtful, s)
 	}
-	t.events.expired(ctx, s)
-	return true
+	t.state.Unlock()
+	if dropped {
+		t.events.expired(ctx, s)
+	}
+	return dropped
 }
 
 // retryable: only what did not happen, and what may happen twice. A refused
