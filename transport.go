@@ -133,16 +133,13 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	if !x.t.gone(ctx, verdict, s) {
 		return resp, nil
 	}
+	if x.class == SessionBound || !x.body.rewind(ctx) {
+		x.leave(ctx, s)
+		return resp, nil
+	}
 	dead := false
 	if x.t.drop(ctx, s, true) {
 		defer func() { x.t.settle(s, dead) }()
-	}
-	if x.class == SessionBound {
-		_, _ = x.t.current(ctx) // for what the caller does next; an error will show then
-		return resp, nil
-	}
-	if !x.body.rewind(ctx) {
-		return resp, nil
 	}
 	discard(resp)
 	fresh, err := x.t.current(ctx)
@@ -163,6 +160,19 @@ func (x *exchange) authenticated() (*http.Response, error) {
 		x.t.breaker.arm()
 	}
 	return resp, nil
+}
+
+// leave is what becomes of a refused request that is not sent again, and of its
+// session: no answer in another one will tell whether that is gone, so the server
+// is asked.
+func (x *exchange) leave(ctx context.Context, s *Session) {
+	if !errors.Is(x.t.probe(ctx, s), ErrNoSession) {
+		return
+	}
+	x.t.drop(ctx, s, false)
+	if x.class == SessionBound {
+		_, _ = x.t.current(ctx) // for what the caller does next; an error will show then
+	}
 }
 
 // attempt is the one place that copies the caller's request and sends it.
