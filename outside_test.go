@@ -97,3 +97,25 @@ func TestRetriesAreNotMultipliedWhereOursAreOff(t *testing.T) {
 		}
 	})
 }
+
+// What lives in a session, such as a view, means nothing in the next one.
+func TestRetryOfABoundRequestIsNotSentInAnotherSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		var tr *vmsso.Transport
+		s.onCall = func(req *http.Request) *http.Response {
+			if req.URL.Path != "/bound" {
+				return nil
+			}
+			go func() { // meanwhile the session is replaced
+				s.kill()
+				get(t, tr)
+			}()
+			return answer(req, http.StatusBadGateway, "")
+		}
+		tr = newTransport(t, s, classed(s, "/bound", vmsso.SessionBound))
+		if resp, err := tr.RoundTrip(newRequest(t, "GET", "/bound", nil)); !errors.Is(err, vmsso.ErrNoSession) || resp != nil {
+			t.Errorf("got %v, %v, want ErrNoSession", resp, err)
+		}
+	})
+}

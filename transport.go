@@ -83,6 +83,7 @@ type exchange struct {
 	req      *http.Request
 	body     payload
 	class    Class
+	bound    *Session // the one in which a SessionBound request was sent first
 	replayed bool
 }
 
@@ -118,6 +119,10 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if x.class == SessionBound && x.bound != nil && x.bound != s { // a retry that comes too late
+		return nil, errSessionBound
+	}
+	x.bound = s
 	x.t.keeper.use()
 	x.t.renewIfOld(ctx, s)
 	resp, err := x.attempt(s)
@@ -161,6 +166,8 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	}
 	return resp, nil
 }
+
+var errSessionBound = fmt.Errorf("vmsso: the session that the request depends on was replaced before the request could be repeated: %w", ErrNoSession)
 
 // leave is what becomes of a refused request that is not sent again, and of its
 // session: no answer in another one will tell whether that is gone, so the server
