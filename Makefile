@@ -4,6 +4,7 @@ GO          ?= go
 GOFMT       ?= gofmt
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
+CHECKS      ?= 1000
 TESTFLAGS   ?=
 
 # No command records the state of the checkout, which git refuses to tell to another user than its owner.
@@ -17,7 +18,7 @@ NESTED  := $(filter-out .,$(MODULES))
 each = set -e; for m in $(1); do echo "-- $$m"; (cd "$$m" && $(2)); done
 
 .NOTPARALLEL:
-.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz bench
+.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz model bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -76,6 +77,9 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 				$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg"; \
 			done; \
 		done ); done
+
+model: ## random sequences of faults against a model, CHECKS (1000) of them for each system
+	@$(GO) test -tags model ./internal/model -rapid.checks=$(CHECKS)
 
 bench: ## run the benchmarks
 	@if ls bench/*.go >/dev/null 2>&1; then $(GO) test -run '^$$' -bench . ./bench; else echo "no benchmarks"; fi

@@ -92,7 +92,7 @@ func (t *Transport) logout(ctx context.Context, s *Session) (err error) {
 }
 
 // settle ends the doubt about a session that was dropped. Nobody uses it any more:
-// unless it is dead, it is logged out.
+// unless it is dead, it is logged out, and the next refusals are looked into.
 func (t *Transport) settle(s *Session, dead bool) {
 	t.state.Lock()
 	i := slices.Index(t.doubtful, s)
@@ -102,6 +102,7 @@ func (t *Transport) settle(s *Session, dead bool) {
 	}
 	t.doubtful = slices.Delete(t.doubtful, i, i+1)
 	if !dead {
+		t.breaker.arm()
 		t.busy.Add(1)
 		go func() {
 			defer t.busy.Done()

@@ -31,6 +31,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"internal/call":     {".", "internal/retry"},
 		"internal/endpoint": {},
 		"internal/faults":   {},
+		"internal/model":    {},
 		"internal/peek":     {},
 		"internal/retry":    {},
 	}

@@ -116,6 +116,34 @@ func TestRefusalThatIsNotProvedLeavesNoSessionBehind(t *testing.T) {
 	}
 }
 
+// Callers that leave while they are refused see no replay that tells of the breaker.
+func TestRefusedCallersThatLeaveMakeNoStormOfLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		s.onCall = func(req *http.Request) *http.Response {
+			if req.URL.Path == "/x" {
+				return nil
+			}
+			return answer(req, http.StatusUnauthorized, "no privilege")
+		}
+		s.onLogin = func(context.Context) error { time.Sleep(time.Second / 2); return nil }
+		tr := newTransport(t, s)
+		get(t, tr)
+		for range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second/4)
+			resp, err := tr.RoundTrip(newRequest(t, "GET", "/forbidden", nil).WithContext(ctx))
+			cancel()
+			if (resp == nil) == (err == nil) {
+				t.Error(resp, err)
+			}
+			time.Sleep(time.Second)
+		}
+		if logins, live := s.counts(); logins > 2 || live != 1 {
+			t.Errorf("%d logins, %d live sessions, want 2 and 1", logins, live)
+		}
+	})
+}
+
 func TestCloseEndsTheSessionThatARefusalPutInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()

@@ -161,7 +161,7 @@ func (x *exchange) authenticated() (*http.Response, error) {
 		dead = true
 		x.t.breaker.works(fresh)
 		x.t.adopt(fresh, resp)
-	case Yes:
+	case Yes: // of the new session as well: see settle
 		x.t.breaker.arm()
 	}
 	return resp, nil
