@@ -11,7 +11,8 @@ import (
 const logoutTimeout = 5 * time.Second
 
 // Close logs out, for which it takes 5 seconds at most; an error means that a
-// session may live on until the server ends it. A login that is under way is
+// session may live on until the server ends it. One that is in Config.Store is left
+// there for the next process: [Transport.Logout] ends it. A login that is under way is
 // waited for, and logged out, because the server may have made its session
 // already. Later requests to the endpoint, and those that wait for a session, fail
 // with ErrClosed. Only the first Close does something. The base transport
@@ -39,8 +40,12 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 		t.end(ErrClosed)
 	}
 	var err error
-	if s != nil {
+	switch {
+	case s == nil:
+	case s.stored == "":
 		err = t.logout(ctx, s)
+	default:
+		t.busy.Go(func() { t.refresh(ctx, s) })
 	}
 	for _, s := range doubtful {
 		_ = t.logout(ctx, s) // it is probably gone
@@ -61,17 +66,29 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Logout ends the session on the server, and that of a login that is under way. The
-// transport stays usable: the next request logs in.
+// Logout ends the session on the server, that of a login that is under way, and the
+// one in Config.Store, whoever uses it. The transport stays usable: the next request
+// logs in.
 func (t *Transport) Logout(ctx context.Context) error {
 	t.state.Lock()
 	t.generation.Add(1)
 	s := t.session.Swap(nil)
+	t.ended.Store(s)
 	t.state.Unlock()
-	if s == nil {
-		return nil
+	switch {
+	case t.shelf != nil:
+		return t.logoutStored(ctx, s)
+	case s != nil:
+		return t.logout(ctx, s)
 	}
-	return t.logout(ctx, s)
+	return nil
+}
+
+// leaveUnused ends a session that nobody got to use, unless others can: in the store.
+func (t *Transport) leaveUnused(ctx context.Context, s *Session) {
+	if s.stored == "" {
+		_ = t.logout(ctx, s)
+	}
 }
 
 // logout works also under a context that has ended: then for as long as a

@@ -3,8 +3,10 @@ package vmsso
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/vmsso/vmsso/internal/endpoint"
@@ -28,6 +30,20 @@ type Config struct {
 	// Base sends the requests. This is where the CA, a proxy or a pinned
 	// certificate goes. Nil means http.DefaultTransport as it is when New runs.
 	Base http.RoundTripper
+
+	// Store keeps the session for later processes, and for others that run now. Nil
+	// means that it lives in memory, and that Close ends it.
+	Store SessionStore
+
+	// Identity tells whose session it is, with Store: the user name, the
+	// certificate's fingerprint, and whatever else decides what the session may do,
+	// such as the organization in Cloud Director. Who gives another Identity gets
+	// another session.
+	Identity string
+
+	// StoreKey has 32 random bytes with which the records in Store are encrypted.
+	// Nil means that they are in clear; who reads one has the session.
+	StoreKey []byte
 
 	// MaxRetries is how often a request that did not happen (no connection,
 	// 429, 503 with Retry-After) or that is idempotent is repeated. 0 means 2;
@@ -113,6 +129,9 @@ func New(cfg Config) (*Transport, error) {
 		breaker:  &breaker{},
 		born:     time.Now(),
 	}
+	if err := t.useStore(); err != nil {
+		return nil, err
+	}
 	if cfg.KeepAlive > 0 {
 		t.keeper = &keeper{t: t, every: cfg.KeepAlive}
 	}
@@ -125,6 +144,22 @@ func New(cfg Config) (*Transport, error) {
 	cfg.ReplayBody = max(0, orDefault(cfg.ReplayBody, 1<<20))
 	cfg.MaxRetries = max(0, orDefault(cfg.MaxRetries, 2))
 	return t, nil
+}
+
+// useStore makes the shelf, if there is a store.
+func (t *Transport) useStore() error {
+	switch {
+	case t.cfg.Store == nil && (t.cfg.Identity != "" || t.cfg.StoreKey != nil):
+		return errors.New("vmsso: Config.Identity and StoreKey are for a Store, and there is none")
+	case t.cfg.Store == nil:
+		return nil
+	case t.cfg.Identity == "":
+		return errors.New("vmsso: Config.Identity is missing: it tells whose session is in the Store (user, certificate, organization), so that nobody takes another's")
+	}
+	codec, err := newRecordCodec(t.cfg.StoreKey, t.origin.String(), protocolOf(t.auth), t.cfg.Identity)
+	t.cfg.StoreKey = nil
+	t.shelf = &shelf{t.cfg.Store, codec, t.events}
+	return err
 }
 
 // Wrap returns a copy of c that is logged in, and the transport that does it,
@@ -147,6 +182,25 @@ func Wrap(c *http.Client, cfg Config) (*http.Client, *Transport, error) {
 	}
 	wrapped.Transport = t
 	return wrapped, t, nil
+}
+
+// Format writes the endpoint and the protocol, whatever the verb.
+func (c Config) Format(f fmt.State, verb rune) { fmt.Fprint(f, c.describe()) }
+
+// LogValue tells the endpoint and the protocol.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.describe()) }
+
+// MarshalJSON is an error: the configuration may hold secrets.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("vmsso: a Config is a secret and is not encoded as JSON")
+}
+
+func (c Config) describe() string {
+	host := ""
+	if u, err := url.Parse(c.Endpoint); err == nil {
+		host = u.Host
+	}
+	return fmt.Sprintf("Config(host: %s, auth: %s, store: %t)", host, protocolOf(c.Auth), c.Store != nil)
 }
 
 func orDefault[T time.Duration | int | int64](v, byDefault T) T {

@@ -52,6 +52,8 @@ var (
 	ErrOwnLogin = errors.New("vmsso: this client is logged in by its transport: remove the explicit login, or set Config.AllowOwnLogin")
 	// ErrNoSession: there is no live session. Authenticator.Probe returns it.
 	ErrNoSession = errors.New("no live session")
+	// ErrStore: Config.Store failed in a Logout. A login does not fail for it.
+	ErrStore = errors.New("the session store failed")
 	// ErrClosed: the transport was closed.
 	ErrClosed = errors.New("vmsso: the transport is closed")
 )
@@ -65,6 +67,9 @@ type LoginError struct {
 	Fault      string        // what the server said: fault code and text
 	RetryAfter time.Duration // when another try may help, 0 if unknown
 	Err        error         // what it comes down to: see the errors of this package
+
+	// Remembered: an earlier refusal, told again without asking the server.
+	Remembered bool
 
 	// ClockOffset is how far the server's clock is ahead of ours, to the second,
 	// 0 if it is not known. Negative: it is behind.

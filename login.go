@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -48,12 +49,17 @@ func (t *Transport) replace(ctx context.Context, old *Session) <-chan singleflig
 		}
 		defer t.busy.Done()
 		start, generation := time.Now(), t.generation.Load()
-		t.events.loginStart()
-		s, err := t.detached(ctx, t.login)
+		loginStart := sync.OnceFunc(t.events.loginStart)
+		s, err := t.detached(ctx, func(ctx context.Context) (*Session, error) { return t.obtain(ctx, old, loginStart) })
 		if err == nil {
 			s = s.ready()
 			err = t.publish(s, generation)
 		}
+		if err == nil && s.restored {
+			t.events.restored(ctx, s)
+			return s, nil
+		}
+		loginStart() // unless it was told
 		t.events.loginDone(ctx, time.Since(start), s, err)
 		return s, err
 	})
@@ -143,7 +149,9 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	tok, err := t.source.Token(ctx)
 	switch {
 	case err != nil:
-		return nil, nil, loginError(t.endpoint.Host, "token", err)
+		le := loginError(t.endpoint.Host, "token", err)
+		t.refused.noteSource(le)
+		return nil, nil, le
 	case tok == nil || tok.Assertion == "":
 		return nil, nil, t.noToken(fmt.Errorf("%w: the source returned none", ErrUnsupportedToken))
 	case !tok.Expires.IsZero() && !time.Now().Round(0).Before(tok.Expires): // by the wall clock, which goes on while a machine sleeps
@@ -191,9 +199,11 @@ func (t *Transport) publish(s *Session, generation uint64) (err error) {
 	}
 	t.state.Unlock()
 	switch {
+	case errors.Is(err, errLoggedOut) && s.stored != "":
+		_ = t.logoutStored(context.Background(), s)
 	case err != nil:
-		t.logout(context.Background(), s)
-	case unused != nil:
+		t.leaveUnused(context.Background(), s)
+	case unused != nil && (!s.restored || unused.stored == ""): // else whoever replaced it in the store does
 		t.abandon(unused)
 	}
 	return err
@@ -231,7 +241,7 @@ func (t *Transport) detached(ctx context.Context, f func(context.Context) (*Sess
 			case done <- o:
 			case <-ctx.Done():
 				if o.s != nil {
-					t.logout(ctx, o.s)
+					t.leaveUnused(ctx, o.s)
 				}
 			}
 		}()

@@ -19,16 +19,19 @@ import (
 type refusals struct {
 	wait time.Duration
 
-	mu   sync.Mutex // guards the fields below
-	last []refusal  // that count, at most two
-	full *refusal   // the server has no room, or asked for patience
+	mu   sync.Mutex // guards last
+	last []refusal
 }
 
 type refusal struct {
-	token [sha256.Size]byte
+	token [sha256.Size]byte // zero: the source was refused one
+	full  bool              // the server has no room, or asked for patience
 	until time.Time
 	err   *LoginError
 }
+
+// mostRefused tokens and sources in a row, and no other is tried.
+const mostRefused = 2
 
 // offering returns the refusal because of which tok must not be offered now.
 // With a nil tok it tells whether any token may be.
@@ -37,11 +40,12 @@ func (r *refusals) offering(tok *Token) error {
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.last = slices.DeleteFunc(r.last, func(f refusal) bool { return !now.Before(f.until) })
-	if r.full != nil && now.Before(r.full.until) {
-		return r.full.again(now)
-	}
-	for _, f := range r.last {
-		if len(r.last) >= 2 || tok != nil && f.token == fingerprint(tok) {
+	most := mostRefused
+	for _, f := range slices.Backward(r.last) {
+		if !f.full {
+			most--
+		}
+		if f.full || most == 0 || tok != nil && f.token == fingerprint(tok) {
 			return f.again(now)
 		}
 	}
@@ -51,6 +55,7 @@ func (r *refusals) offering(tok *Token) error {
 // again is the error with what is left of the wait.
 func (f *refusal) again(now time.Time) *LoginError {
 	before := *f.err
+	before.Remembered = true
 	before.RetryAfter = f.until.Sub(now)
 	return &before
 }
@@ -69,20 +74,41 @@ func (r *refusals) note(tok *Token, err *LoginError) {
 		}
 	}
 	err.RetryAfter = wait
-	f := refusal{fingerprint(tok), time.Now().Add(wait), err}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if rejected {
-		r.last = append(r.last, f)
-	} else {
-		r.full = &f
+	r.learn([]refusal{{fingerprint(tok), !rejected, time.Now().Add(wait), err}})
+}
+
+// noteSource remembers that the source was refused a token now: for the wrong
+// password, say, which another process would send again.
+func (r *refusals) noteSource(err *LoginError) {
+	if errors.Is(err, ErrRejected) && !err.Remembered {
+		r.learn([]refusal{{until: time.Now().Add(max(err.RetryAfter, r.wait)), err: err}})
 	}
 }
 
+// learn adds refusals, which may come from the store and be known already.
+func (r *refusals) learn(more []refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range more {
+		if !slices.ContainsFunc(r.last, func(old refusal) bool { return old.token == f.token && old.until.Equal(f.until) }) {
+			r.last = append(r.last, f)
+		}
+	}
+}
+
+// live returns those that count.
+func (r *refusals) live() []refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	return slices.DeleteFunc(slices.Clone(r.last), func(f refusal) bool { return !now.Before(f.until) })
+}
+
+// forget forgets the refused tokens after a login that was not refused.
 func (r *refusals) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = nil
+	r.last = slices.DeleteFunc(r.last, func(f refusal) bool { return !f.full })
 }
 
 func fingerprint(tok *Token) [sha256.Size]byte { return sha256.Sum256([]byte(tok.Assertion)) }

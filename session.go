@@ -27,7 +27,9 @@ type Session struct {
 	Expires time.Time         // a hint, zero if unknown: the server decides
 	Raw     []byte            // what the server said of the session, for protocols whose users read it
 
-	line []string // the Cookie header of a request that has none of its own; nil: not made yet
+	line     []string // the Cookie header of a request that has none of its own; nil: not made yet
+	stored   string   // the ID under which it is in the store, empty: it is not
+	restored bool     // it came from there
 }
 
 // ready returns a copy that does not make its Cookie header anew for each request.
@@ -37,6 +39,19 @@ func (s *Session) ready() *Session {
 		r.line = []string{line}
 	}
 	return &r
+}
+
+// kept returns a copy that is in the store.
+func (s *Session) kept() *Session {
+	k := *s
+	k.stored = s.ID()
+	return &k
+}
+
+// same tells whether both are one session, as far as its requests show. Either may
+// come from the store.
+func (s *Session) same(other *Session) bool {
+	return other != nil && (s == other || s.ID() == other.ID())
 }
 
 // withCookies returns a copy of the session with the values of its cookies that

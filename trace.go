@@ -14,12 +14,14 @@ import (
 // event happens and must be safe for concurrent use.
 type Trace struct {
 	LoginStart func()
+	Restored   func(session string)                                // in place of a login: it was in Config.Store
 	LoginDone  func(took time.Duration, session string, err error) // session: its ID
 	Expired    func(session string)                                // the server ended it
 	Replay     func(method, path string)                           // a request is sent again in a new session
 	Retry      func(method, path string, attempt int, wait time.Duration)
 	KeepAlive  func(session string, err error) // err wraps ErrNoSession if the session has ended
 	Logout     func(session string, err error)
+	StoreFault func(op string, err error) // "load", "lock", "save" or "release" failed; the session lives in memory
 }
 
 // events tells the logger and the trace what happens.
@@ -35,9 +37,11 @@ func newEvents(log *slog.Logger, trace *Trace, endpoint string, auth Authenticat
 	if log == nil {
 		return &events{slog.New(slog.DiscardHandler), trace}
 	}
-	protocol := strings.TrimPrefix(fmt.Sprintf("%T", auth), "*") // tells apart the sessions with one host
-	return &events{log.With("endpoint", endpoint, "auth", protocol), trace}
+	return &events{log.With("endpoint", endpoint, "auth", protocolOf(auth)), trace}
 }
+
+// protocolOf tells apart the sessions with one host.
+func protocolOf(auth Authenticator) string { return strings.TrimPrefix(fmt.Sprintf("%T", auth), "*") }
 
 func (e *events) loginStart() {
 	if e.trace.LoginStart != nil {
@@ -55,6 +59,20 @@ func (e *events) loginDone(ctx context.Context, took time.Duration, s *Session, 
 	}
 	if e.trace.LoginDone != nil {
 		e.trace.LoginDone(took, id, err)
+	}
+}
+
+func (e *events) restored(ctx context.Context, s *Session) {
+	e.log.InfoContext(ctx, "vmsso: took the session of the store", "session", s.ID())
+	if e.trace.Restored != nil {
+		e.trace.Restored(s.ID())
+	}
+}
+
+func (e *events) storeFault(ctx context.Context, op string, err error) {
+	e.log.WarnContext(ctx, "vmsso: the session store failed", "op", op, "err", err)
+	if e.trace.StoreFault != nil {
+		e.trace.StoreFault(op, err)
 	}
 }
 

@@ -36,8 +36,10 @@ type Transport struct {
 	refused  *refusals
 	breaker  *breaker
 	keeper   *keeper // nil: the session is not kept alive
+	shelf    *shelf  // nil: the session lives in memory
 
 	session atomic.Pointer[Session] // nil: there is none
+	ended   atomic.Pointer[Session] // the one before, which is not taken from the store again
 	flight  singleflight.Group      // the login that is under way
 	born    time.Time
 	renewal atomic.Int64 // before how many nanoseconds since then MaxAge makes no other login
@@ -104,7 +106,7 @@ func (x *exchange) send() (*http.Response, error) {
 		s := x.t.session.Load()
 		resp, err := x.attempt(s)
 		if err == nil && (resp.StatusCode < 400 || x.t.auth.Expired(resp) == Yes) {
-			x.t.session.CompareAndSwap(s, nil)
+			x.t.forget(s)
 		}
 		return resp, err
 	}
@@ -238,7 +240,7 @@ func (t *Transport) adopt(s *Session, resp *http.Response) {
 // doubtful session may be alive: it is to be settled.
 func (t *Transport) drop(ctx context.Context, s *Session, doubtful bool) bool {
 	t.state.Lock()
-	dropped := t.session.CompareAndSwap(s, nil)
+	dropped := t.forget(s)
 	if dropped && doubtful {
 		t.doubtful = append(t.doubtful, s)
 	}
@@ -247,6 +249,15 @@ func (t *Transport) drop(ctx context.Context, s *Session, doubtful bool) bool {
 		t.events.expired(ctx, s)
 	}
 	return dropped
+}
+
+// forget forgets session s, and does not take it from the store again.
+func (t *Transport) forget(s *Session) bool {
+	forgot := t.session.CompareAndSwap(s, nil)
+	if forgot {
+		t.ended.Store(s)
+	}
+	return forgot
 }
 
 // retryable: only what did not happen, and what may happen twice. A refused

@@ -271,6 +271,7 @@ func (s *STS) refusedBefore(id [sha256.Size]byte) error {
 	for _, r := range s.refused {
 		if r.credentials == id {
 			again := *r.err
+			again.Remembered = true
 			again.RetryAfter = r.until.Sub(now)
 			return &again
 		}

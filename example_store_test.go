@@ -1,0 +1,96 @@
+package vmsso_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/vmssotest"
+)
+
+// A memory is a SessionStore for the transports of one process. A store for Redis or
+// etcd has the same parts: records that end, a lease that one has at a time, and the
+// rule that nobody else writes.
+type memory struct {
+	mu      sync.Mutex // guards the maps
+	records map[string]entry
+	turns   map[string]chan struct{} // with room for one: who holds the lease
+	writes  int
+}
+
+type entry struct {
+	record []byte
+	ends   time.Time
+}
+
+func (m *memory) Load(_ context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.records[key]; time.Now().Before(e.ends) {
+		return bytes.Clone(e.record), nil
+	}
+	return nil, vmsso.ErrNoSession
+}
+
+func (m *memory) Lock(ctx context.Context, key string) (vmsso.Lease, error) {
+	m.mu.Lock()
+	turn, ok := m.turns[key]
+	if !ok {
+		turn = make(chan struct{}, 1)
+		m.turns[key] = turn
+	}
+	m.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return &lease{m: m, key: key, turn: turn}, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+type lease struct {
+	m        *memory
+	key      string
+	turn     chan struct{}
+	released bool
+}
+
+func (l *lease) Save(_ context.Context, record []byte, ttl time.Duration) error {
+	return l.write(entry{bytes.Clone(record), time.Now().Add(ttl)})
+}
+
+func (l *lease) Delete(context.Context) error { return l.write(entry{}) }
+
+func (l *lease) write(e entry) error {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	if l.released {
+		return errors.New("the lease was released")
+	}
+	l.m.records[l.key] = e
+	l.m.writes++
+	return nil
+}
+
+func (l *lease) Release() error {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	if !l.released {
+		l.released = true
+		<-l.turn
+	}
+	return nil
+}
+
+func newMemory() *memory {
+	return &memory{records: map[string]entry{}, turns: map[string]chan struct{}{}}
+}
+
+func TestMemoryIsASessionStore(t *testing.T) {
+	m := newMemory()
+	vmssotest.TestSessionStore(t, func() vmsso.SessionStore { return m })
+}
