@@ -68,10 +68,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer body.release()
-	x := &exchange{t: t, req: req, body: body, class: t.auth.Classify(req, head)}
+	x := exchange{t: t, req: req, body: body, class: t.auth.Classify(req, head)}
 	resp, err := x.send()
 	if x.retryable(resp, err) {
-		resp, err = x.policy().Do(req.Context(), resp, err, x.send)
+		again := x // on the heap, where few requests need one
+		resp, err = again.policy().Do(req.Context(), resp, err, again.send)
 	}
 	if resp != nil {
 		resp.Request = req // ours has the session on it
