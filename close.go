@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -34,10 +35,12 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	t.quit()
+	close(t.closing)
 	t.keeper.close()
+	end := sync.OnceFunc(func() { close(t.life) })
+	defer end()
 	if t.atLogin.Load() == 0 {
-		t.end(ErrClosed)
+		end()
 	}
 	var err error
 	switch {
@@ -62,7 +65,6 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 			err = errors.New("vmsso: closed while a login has no answer: its session may live on until the server ends it")
 		}
 	}
-	t.end(ErrClosed)
 	return err
 }
 
@@ -138,6 +140,16 @@ func (t *Transport) abandon(s *Session) {
 		defer t.busy.Done()
 		_ = t.logout(context.Background(), s)
 	}()
+}
+
+// isClosing tells whether Close was called.
+func (t *Transport) isClosing() bool {
+	select {
+	case <-t.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // enter announces work that Close waits for; it is refused after Close.

@@ -1,7 +1,6 @@
 package vmsso
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,6 +127,8 @@ func New(cfg Config) (*Transport, error) {
 		refused:  &refusals{wait: orDefault(cfg.RefusedWait, 3*time.Minute)},
 		breaker:  &breaker{},
 		born:     time.Now(),
+		closing:  make(chan struct{}),
+		life:     make(chan struct{}),
 	}
 	if err := t.useStore(); err != nil {
 		return nil, err
@@ -135,8 +136,6 @@ func New(cfg Config) (*Transport, error) {
 	if cfg.KeepAlive > 0 {
 		t.keeper = &keeper{t: t, every: cfg.KeepAlive}
 	}
-	t.closing, t.quit = context.WithCancel(context.Background())
-	t.life, t.end = context.WithCancelCause(context.Background())
 	if inner, ok := cfg.Base.(*Transport); ok && inner.origin == t.origin {
 		return nil, errors.New("vmsso: Config.Base is already a vmsso.Transport for this endpoint: wrap the client once")
 	}

@@ -30,9 +30,9 @@ func (t *Transport) current(ctx context.Context) (*Session, error) {
 	if ctx.Value(loginOf{t}) != nil {
 		return nil, errors.New("vmsso: the login sends a request that needs the login: give the token source an http.Client that is not wrapped by this transport")
 	}
-	s, err := t.wait(ctx, t.replace(ctx, nil))
+	s, err := wait(ctx, t.replace(ctx, nil))
 	if errors.Is(err, errLoggedOut) { // this request may come after the Logout
-		s, err = t.wait(ctx, t.replace(ctx, nil))
+		s, err = wait(ctx, t.replace(ctx, nil))
 	}
 	return s, err
 }
@@ -80,7 +80,7 @@ func (t *Transport) renewIfOld(ctx context.Context, s *Session) {
 
 // probe asks the server whether s is alive, once for all who ask at the same time.
 func (t *Transport) probe(ctx context.Context, s *Session) error {
-	_, err := t.wait(ctx, t.flight.DoChan("probe "+s.ID(), func() (any, error) {
+	_, err := wait(ctx, t.flight.DoChan("probe "+s.ID(), func() (any, error) {
 		if !t.enter() {
 			return nil, ErrClosed
 		}
@@ -111,17 +111,14 @@ func (h *hearing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// wait waits for a flight; a caller whose context ends leaves at once, and so do
-// all when the transport is closed.
-func (t *Transport) wait(ctx context.Context, flight <-chan singleflight.Result) (*Session, error) {
+// wait waits for a flight; a caller whose context ends leaves at once.
+func wait(ctx context.Context, flight <-chan singleflight.Result) (*Session, error) {
 	select {
 	case r := <-flight:
 		s, _ := r.Val.(*Session)
 		return s, r.Err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-t.closing.Done():
-		return nil, ErrClosed
 	}
 }
 
@@ -162,7 +159,7 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	}
 	t.atLogin.Add(1)
 	defer t.atLogin.Add(-1)
-	if t.closing.Err() != nil { // nothing was sent, and nothing will be
+	if t.isClosing() { // nothing was sent, and nothing will be
 		return nil, nil, ErrClosed
 	}
 	s, err := t.auth.Login(ctx, t.base, t.endpoint, tok)
@@ -214,7 +211,8 @@ type loginOf struct{ t *Transport }
 
 // detached runs f apart from the caller: with a deadline of its own instead of
 // the caller's, and so that neither a panic nor a Goexit nor a hang in a token
-// source or Authenticator reaches others than those who wait for it. A session
+// source or Authenticator reaches others than those who wait for it. They leave
+// when the transport is closed; f goes on for as long as Close lets it. A session
 // that comes too late is logged out.
 func (t *Transport) detached(ctx context.Context, f func(context.Context) (*Session, error)) (*Session, error) {
 	type outcome struct {
@@ -223,15 +221,14 @@ func (t *Transport) detached(ctx context.Context, f func(context.Context) (*Sess
 	}
 	ctx = context.WithValue(context.WithoutCancel(ctx), loginOf{t}, true)
 	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.LoginTimeout, timeoutError{t.cfg.LoginTimeout})
-	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	defer context.AfterFunc(t.life, func() { end(ErrClosed) })()
-
-	done := make(chan outcome)
+	done, left := make(chan outcome), make(chan struct{})
+	defer close(left)
 	t.busy.Add(1)
 	go func() {
 		defer t.busy.Done()
+		defer cancel()
+		defer end(nil)
 		o := outcome{err: errors.New("vmsso: the token source or Authenticator ended its goroutine (runtime.Goexit)")}
 		defer func() {
 			if p := recover(); p != nil {
@@ -239,7 +236,7 @@ func (t *Transport) detached(ctx context.Context, f func(context.Context) (*Sess
 			}
 			select {
 			case done <- o:
-			case <-ctx.Done():
+			case <-left:
 				if o.s != nil {
 					t.leaveUnused(ctx, o.s)
 				}
@@ -251,10 +248,16 @@ func (t *Transport) detached(ctx context.Context, f func(context.Context) (*Sess
 	case o := <-done:
 		return o.s, o.err
 	case <-ctx.Done():
-		if errors.Is(context.Cause(ctx), ErrClosed) {
-			return nil, ErrClosed
-		}
 		return nil, &LoginError{Endpoint: t.endpoint.Host, Stage: "login", Err: context.Cause(ctx)}
+	case <-t.closing:
+		go func() {
+			select {
+			case <-t.life:
+				end(ErrClosed)
+			case <-ctx.Done(): // f has ended
+			}
+		}()
+		return nil, ErrClosed
 	}
 }
 

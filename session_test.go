@@ -472,6 +472,40 @@ func TestCloseDoesNotWaitForASourceThatHangs(t *testing.T) {
 	})
 }
 
+// TestCloseWhileATokenIsFetchedSendsNothing: there is no session to wait for.
+func TestCloseWhileATokenIsFetchedSendsNothing(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSystem()
+			tr := newTransport(t, s, func(c *vmsso.Config) {
+				c.Source = tokens(func(ctx context.Context) (*vmsso.Token, error) {
+					if deaf {
+						time.Sleep(time.Second)
+						return oneToken(ctx)
+					}
+					<-ctx.Done()
+					return nil, context.Cause(ctx)
+				})
+			})
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if _, err := tr.RoundTrip(newRequest(t, "GET", "/x", nil)); !errors.Is(err, vmsso.ErrClosed) {
+					t.Errorf("got %v, want ErrClosed", err)
+				}
+			})
+			synctest.Wait()
+			start := time.Now()
+			if err := tr.Close(); err != nil || !deaf && time.Since(start) != 0 {
+				t.Errorf("Close: %v after %v, want nil at once", err, time.Since(start))
+			}
+			wg.Wait()
+			if logins, _ := s.counts(); logins != 0 {
+				t.Errorf("%d logins after Close", logins)
+			}
+		})
+	}
+}
+
 func TestLogoutLeavesTheTransportUsable(t *testing.T) {
 	s := newSystem()
 	tr := newTransport(t, s)

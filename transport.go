@@ -44,16 +44,14 @@ type Transport struct {
 	born    time.Time
 	renewal atomic.Int64 // before how many nanoseconds since then MaxAge makes no other login
 
-	state      sync.Mutex      // guards closed and doubtful, and with them the setting of session and generation, and the adding to busy
-	closed     bool            // no session is set and no login begun any more
-	doubtful   []*Session      // that were dropped, and may be alive
-	generation atomic.Uint64   // counts the Logouts
-	busy       sync.WaitGroup  // logins and logouts under way
-	atLogin    atomic.Int64    // logins whose token may have been sent
-	closing    context.Context // ended by Close: nobody waits for a session any more
-	quit       context.CancelFunc
-	life       context.Context // ended at the end of Close, with the logins that are still under way
-	end        context.CancelCauseFunc
+	state      sync.Mutex     // guards closed and doubtful, and with them the setting of session and generation, and the adding to busy
+	closed     bool           // no session is set and no login begun any more
+	doubtful   []*Session     // that were dropped, and may be alive
+	generation atomic.Uint64  // counts the Logouts
+	busy       sync.WaitGroup // logins and logouts under way
+	atLogin    atomic.Int64   // logins whose token may have been sent
+	closing    chan struct{}  // closed by Close: nobody waits for a session any more
+	life       chan struct{}  // closed at the end of Close, which ends the logins that are still under way
 }
 
 // RoundTrip sends the request in the session. The chain, from the outside:
@@ -92,7 +90,7 @@ type exchange struct {
 
 // send sends the request by the rule of its class.
 func (x *exchange) send() (*http.Response, error) {
-	if x.class != Normal && x.t.closing.Err() != nil {
+	if x.class != Normal && x.t.isClosing() {
 		return nil, ErrClosed // the others find out when they ask for a session
 	}
 	switch x.class {
