@@ -97,6 +97,29 @@ func TestTokenThatHasExpiredOrIsRefusedIsAskedForAnew(t *testing.T) {
 	}
 }
 
+// TestTokenThatASystemRefusesIsNotRenewed: a renewed one would say the same.
+func TestTokenThatASystemRefusesIsNotRenewed(t *testing.T) {
+	authority, pair := vmssotest.NewAuthority(), vmssotest.NewKeyPair("solution", nil)
+	synctest.Test(t, func(t *testing.T) {
+		l := newSTSLab(t, authority, pair)
+		source := tokensource.Reuse(renewable(t, l, tokensource.STSConfig{Certificate: &pair}), 0)
+		first, err := source.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Refused(first, vmsso.ErrRejected)
+		second, err := source.Token(t.Context())
+		if err != nil || second == first || l.sts.Renewed() != 0 {
+			t.Errorf("%v: the same token %t, %d renewed, want another one and none", err, second == first, l.sts.Renewed())
+		}
+		source.Refused(first, vmsso.ErrRejected) // which comes late, and is about another one
+		time.Sleep(59*time.Minute + 30*time.Second)
+		if _, err := source.Token(t.Context()); err != nil || l.sts.Renewed() != 1 {
+			t.Errorf("%v: %d renewed, want 1", err, l.sts.Renewed())
+		}
+	})
+}
+
 // Without an answer nobody knows; asking for a new token as well would only take
 // as long again.
 func TestRenewalWithoutAnAnswerIsAnError(t *testing.T) {

@@ -119,8 +119,14 @@ func (r *Reuser) Refused(tok *vmsso.Token, err error) {
 		r.tok = nil
 	}
 	r.mu.Unlock()
-	if src, ok := r.src.(vmsso.Refuser); ok && dropped {
+	if !dropped {
+		return
+	}
+	switch src := r.src.(type) {
+	case vmsso.Refuser:
 		src.Refused(tok, err)
+	case *STS: // no Refuser, so that a Transport alone above it does not ask for two tokens
+		src.drop(tok)
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 
 // An stsLab is a token service in memory.
 type stsLab struct {
+	net    *vmssotest.Network
 	sts    *vmssotest.STS
 	base   *http.Transport
 	pair   tls.Certificate
@@ -50,7 +51,7 @@ func newSTSLab(t *testing.T, authority *vmssotest.Authority, pair tls.Certificat
 	})
 	net := vmssotest.NewNetwork()
 	net.Serve("vc.example.test", l.sts)
-	l.base = net.Transport()
+	l.net, l.base = net, net.Transport()
 	t.Cleanup(func() {
 		l.base.CloseIdleConnections()
 		net.Close()

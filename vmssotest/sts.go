@@ -45,6 +45,8 @@ type Issued struct {
 // with a signature by its key, gives another one for the same subject and key. A solution user that brings a delegatable token (ActAs) gets a
 // holder-of-key token for the subject of that one, which names the solution user as a delegate.
 //
+// A token is for the audiences that wst:Participants and wsp:AppliesTo name; vCenter itself does not know the latter.
+//
 // The holder of a renewable holder-of-key token can renew it until it expires: the new token says the same, but can be renewed once less.
 //
 // Refusals are SOAP faults with HTTP status 500: ns0:InvalidTimeRange, ns0:InvalidSecurity, ns0:InvalidRequest, ns0:FailedAuthentication; for Renew

@@ -66,7 +66,7 @@ func TestActAs(t *testing.T) {
 		{"no renewals that the old token had not", wish(delegatable(nil), `Allow="false"`, `Allow="true"`), func(i *Issued) { i.Renewable = true }},
 		{"renewals that nobody wished", actingFor(delegatable(renewableToo)), nil},
 		{"audiences of the request", wish(delegatable(func(c *Claims) { c.Audiences = []string{"urn:old"} }), "<KeyType>",
-			`<Participants><Participant><a:Address xmlns:a="`+nsWSA+`">urn:new</a:Address></Participant></Participants><KeyType>`),
+			`<Participants><Participant>`+referenceXML("urn:new")+`</Participant></Participants><KeyType>`),
 			func(i *Issued) { i.Audiences = []string{"urn:new"} }},
 	}
 	for _, tt := range tests {

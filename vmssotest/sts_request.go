@@ -8,6 +8,9 @@ import (
 	"github.com/beevik/etree"
 )
 
+// nsWSP is the namespace of AppliesTo, which is one of WS-Policy.
+const nsWSP = "http://schemas.xmlsoap.org/ws/2004/09/policy"
+
 // request is a wst:RequestSecurityToken.
 type request struct {
 	seen                   map[string]bool
@@ -68,7 +71,7 @@ func (r *request) checkParts() error {
 	if !r.seen["RenewTarget"] {
 		return errors.New("no RenewTarget in a Renew")
 	}
-	for _, part := range []string{"ActAs", "Renewing", "Delegatable", "Participants"} {
+	for _, part := range []string{"ActAs", "Renewing", "Delegatable", "Participants", "AppliesTo"} {
 		if r.seen[part] {
 			return fmt.Errorf("%s in a Renew", part)
 		}
@@ -86,8 +89,11 @@ func (r *request) read(el *etree.Element) (err error) {
 	}
 	r.seen[el.Tag] = true
 	want := nsWST
-	if el.Tag == "ActAs" { // WS-Trust 1.4, 9.3
+	switch el.Tag {
+	case "ActAs": // WS-Trust 1.4, 9.3
 		want = nsWST14
+	case "AppliesTo": // WS-Trust 1.3, 4.2
+		want = nsWSP
 	}
 	if ns, _ := namespace(el, el.Space); ns != want {
 		return fmt.Errorf("%s is not supported here", el.Tag)
@@ -124,7 +130,9 @@ func (r *request) read(el *etree.Element) (err error) {
 		err = allowAttrs(el, "Sig")
 		r.useKey, _ = attr(el, "", "Sig")
 	case "Participants":
-		err = r.readAudiences(el)
+		err = r.readParticipants(el)
+	case "AppliesTo":
+		err = r.readAudience(el)
 	case "RenewTarget", "ActAs":
 		err = r.readTarget(el)
 	default:
@@ -155,20 +163,42 @@ func boolean(s string) (bool, error) {
 	return false, fmt.Errorf("%q is not a boolean", s)
 }
 
-// readAudiences collects the addresses of wst:Participants (WS-Trust 1.3, 9.5), which become the token's audiences.
-func (r *request) readAudiences(el *etree.Element) error {
-	for _, c := range el.ChildElements() {
-		if is(c, nsWSA, "Address") {
-			s, err := trimmedText(c)
-			if err != nil {
-				return err
-			}
-			r.audiences = append(r.audiences, s)
-		} else if err := r.readAudiences(c); err != nil {
+// readParticipants collects the addresses of wst:Participants (WS-Trust 1.3, 9.5), which become the token's audiences.
+func (r *request) readParticipants(el *etree.Element) error {
+	list, err := elements(el)
+	if err := errors.Join(err, allowAttrs(el)); err != nil {
+		return err
+	}
+	for i, c := range list {
+		if !is(c, nsWST, "Participant") && !(i == 0 && is(c, nsWST, "Primary")) {
+			return fmt.Errorf("unexpected %s in Participants", c.Tag)
+		}
+		if err := r.readAudience(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readAudience reads the address of the one endpoint reference (WS-Addressing 1.0) inside el.
+func (r *request) readAudience(el *etree.Element) error {
+	reference, err := shape(el, nsWSA, "EndpointReference")
+	if err != nil {
+		return err
+	}
+	address, err := shape(reference[0], nsWSA, "Address")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(allowAttrs(el), allowAttrs(reference[0]), allowAttrs(address[0])); err != nil {
+		return err
+	}
+	audience, err := trimmedText(address[0])
+	if err == nil && audience == "" {
+		err = fmt.Errorf("%s without an address", el.Tag)
+	}
+	r.audiences = append(r.audiences, audience)
+	return err
 }
 
 // checkKey demands that a token for a key is asked for exactly if the message is signed, and that UseKey names that signature.
