@@ -40,6 +40,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"github.com/beevik/etree":               {"internal/envelope", "signer", "vmssotest"},
 		"github.com/russellhaering/goxmldsig":   {"signer", "vmssotest"},
 		"golang.org/x/sync/singleflight":        {".", "tokensource"},
+		"software.sslmate.com/src/go-pkcs12":    {"tokensource"},
 	}
 	seen := map[string]bool{}
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {

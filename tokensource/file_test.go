@@ -8,9 +8,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -134,7 +137,7 @@ func TestFilesThatCannotBeUsedAreRefusedByName(t *testing.T) {
 		{"no XML", "s3cr3t", "", "", vmsso.ErrUnsupportedToken, "begin with '<'", "token"},
 		{"a cut token", bearer[:200] + "s3cr3t>", "", "", vmsso.ErrUnsupportedToken, "not well-formed XML at byte", "token"},
 		{"two tokens", bearer + bearer, "", "", vmsso.ErrUnsupportedToken, "second element", "token"},
-		{"UTF-16", "\xff\xfe<\x00s3cr3t>\x00", "", "", vmsso.ErrUnsupportedToken, "begin with '<'", "token"},
+		{"UTF-16", "\xff\xfe<\x00s3cr3t>\x00", "", "", vmsso.ErrUnsupportedToken, "", "token"},
 		{"an XML declaration alone", "<?xml version='1.0'?>", "", "", vmsso.ErrUnsupportedToken, "it is empty", "token"},
 		{"an XML declaration without end", "<?xml s3cr3t>", "", "", vmsso.ErrUnsupportedToken, "", "token"},
 		{"expired", expired, "", "", vmsso.ErrTokenExpired, "at 2021-12-31T00:00:00Z: put a fresh one into", "token"},
@@ -193,83 +196,94 @@ func TestFilesThatCannotBeUsedAreRefusedByName(t *testing.T) {
 	}
 }
 
-func TestFileConfigNeedsAToken(t *testing.T) {
+func TestFileConfigWithoutSenseIsRefused(t *testing.T) {
+	const token, cert, key, p12 = "testdata/hok.xml", "testdata/client-cert.pem", "testdata/client-key-pkcs8.pem", "testdata/legacy.p12"
 	for _, tt := range []struct {
 		cfg tokensource.FileConfig
 		say string
 	}{
 		{tokensource.FileConfig{}, "FileConfig.Token is missing"},
-		{tokensource.FileConfig{Token: "testdata/hok.xml", Key: "testdata/client-key-pkcs8.pem"}, "FileConfig.Key is set without Certificate"},
+		{tokensource.FileConfig{Token: token, Key: key}, "FileConfig.Key is set without Certificate"},
+		{tokensource.FileConfig{Token: token, Certificate: cert, Key: key, PKCS12: p12}, "both PKCS12 and Certificate"},
+		{tokensource.FileConfig{Token: token, Key: key, PKCS12: p12}, "both PKCS12 and Certificate"},
+		{tokensource.FileConfig{Token: token, Certificate: cert, Key: key, Password: "s3cr3t"}, "a password without PKCS12"},
+		{tokensource.FileConfig{Token: token, PasswordFile: token}, "a password without PKCS12"},
+		{tokensource.FileConfig{Token: token, PKCS12: p12, Password: "s3cr3t", PasswordFile: token}, "both Password and PasswordFile"},
 	} {
-		if f, err := tokensource.NewFile(tt.cfg); f != nil || err == nil || !strings.Contains(err.Error(), tt.say) {
+		if f, err := tokensource.NewFile(tt.cfg); f != nil || err == nil || !strings.Contains(err.Error(), tt.say) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%+v: got %v, %v, want an error that says %q", tt.cfg, f, err, tt.say)
 		}
 	}
 }
 
-// Another program renews the token; the next login takes it.
-func TestReplacedFileIsPickedUpByTheNextToken(t *testing.T) {
-	first := vector(t, "bearer.xml")
-	second := strings.ReplaceAll(first, "_66666666-7777-8888-9999-000000000000", "_the-second")
-	if first == second {
-		t.Fatal("the test did not change the token")
+// The key and its certificate in one file, as Windows exports them.
+func TestFileReadsPKCS12(t *testing.T) {
+	hok := vector(t, "hok.xml")
+	legacy, modern := vector(t, "legacy.p12"), vector(t, "modern.p12")
+	tests := []struct {
+		name                  string
+		p12, password, inFile string // inFile: the content of the password's file
+		is                    error
+		say                   string
+	}{
+		{"a password", legacy, "s3cr3t", "", nil, ""},
+		{"a password in a file", legacy, "", "s3cr3t", nil, ""},
+		{"with a line feed", legacy, "", "s3cr3t\n", nil, ""},
+		{"with that of Windows", legacy, "", "s3cr3t\r\n", nil, ""},
+		{"another script", modern, "", "pässwörd €\n", nil, ""},
+		{"white space counts", legacy, "", " s3cr3t", vmsso.ErrUnsupportedKey, "the password is not the file's"},
+		{"another password", legacy, "s3cr3t!", "", vmsso.ErrUnsupportedKey, "the password is not the file's"},
+		{"no password", legacy, "", "", vmsso.ErrUnsupportedKey, "the password is not the file's"},
+		{"the key of another token", vector(t, "chain.p12"), "s3cr3t", "", vmsso.ErrUnsupportedKey, "not the key that the token was issued for"},
 	}
-	path := files(t, map[string]string{"token.xml": first, "next": second})
-	f, err := tokensource.NewFile(tokensource.FileConfig{Token: path("token.xml")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	check := func(when, want string) {
-		t.Helper()
-		if tok, err := f.Token(context.Background()); err != nil || tok.Assertion != want {
-			t.Errorf("%s: got %v, %v, want another token", when, tok, err)
+	for _, tt := range tests {
+		path := files(t, map[string]string{"token.xml": hok, "client.p12": tt.p12, "password": tt.inFile})
+		cfg := tokensource.FileConfig{Token: path("token.xml"), PKCS12: path("client.p12"), Password: tt.password}
+		if tt.inFile != "" {
+			cfg.PasswordFile = path("password")
+		}
+		f, err := tokensource.NewFile(cfg)
+		if !errors.Is(err, tt.is) || err != nil && (!strings.Contains(err.Error(), tt.say) || strings.Contains(err.Error(), "s3cr3t")) {
+			t.Errorf("%s: got %v, want %v that says %q", tt.name, err, tt.is, tt.say)
+		}
+		if err != nil {
+			continue
+		}
+		if tok, err := f.Token(t.Context()); err != nil || tok.Key == nil || tok.Assertion != hok {
+			t.Errorf("%s: got %v, %v, want a holder-of-key token", tt.name, tok, err)
 		}
 	}
-	check("at first", first)
-	if err := os.Rename(path("next"), path("token.xml")); err != nil {
-		t.Fatal(err)
-	}
-	check("renamed over", second)
-	if err := os.WriteFile(path("token.xml"), []byte(first), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	check("written over", first)
-	if err := os.WriteFile(path("token.xml"), []byte(first[:1000]), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if tok, err := f.Token(context.Background()); tok != nil || !errors.Is(err, vmsso.ErrUnsupportedToken) {
-		t.Errorf("half written: got %v, %v, want ErrUnsupportedToken", tok, err)
-	}
-	if err := os.Remove(path("token.xml")); err != nil {
-		t.Fatal(err)
-	}
-	if tok, err := f.Token(context.Background()); tok != nil || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("removed: got %v, %v, want fs.ErrNotExist", tok, err)
-	}
-	if err := os.WriteFile(path("token.xml"), []byte(second), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	check("there again", second)
 }
 
-// A certificate is renewed together with its key; between the two writes they do
-// not fit.
-func TestHalfReplacedPairIsRefusedUntilItFits(t *testing.T) {
-	path := files(t, map[string]string{"token.xml": vector(t, "hok.xml"), "cert.pem": vector(t, "client-cert.pem"), "key.pem": vector(t, "client-key-pkcs8.pem")})
-	f, err := tokensource.NewFile(tokensource.FileConfig{Token: path("token.xml"), Certificate: path("cert.pem"), Key: path("key.pem")})
+func TestPasswordOfFilesIsNotShown(t *testing.T) {
+	cfg := tokensource.FileConfig{Token: "testdata/hok.xml", PKCS12: "testdata/legacy.p12", Password: "s3cr3t"}
+	f, err := tokensource.NewFile(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct {
-		key string
-		ok  bool
-	}{{ecKey(t), false}, {vector(t, "client-key-pkcs8.pem"), true}} {
-		if err := os.WriteFile(path("key.pem"), []byte(tt.key), 0o600); err != nil {
-			t.Fatal(err)
+	tok, err := f.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	showsNothingOf(t, []string{"s3cr3t", tok.Assertion[:60]}, cfg, &cfg, f, struct{ inside any }{f}, struct{ F *tokensource.File }{f})
+}
+
+// showsNothingOf prints values in all ways, and looks for secrets.
+func showsNothingOf(t *testing.T, secrets []string, values ...any) {
+	t.Helper()
+	for i, v := range values {
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
+		printed, _ := json.Marshal(v)
+		out := log.String() + string(printed)
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			out += fmt.Sprintf(verb, v)
 		}
-		tok, err := f.Token(context.Background())
-		if (err == nil) != tt.ok || (tok != nil) != tt.ok || !tt.ok && !errors.Is(err, vmsso.ErrUnsupportedKey) {
-			t.Errorf("the key fits: %t: got %v, %v", tt.ok, tok, err)
+		for _, secret := range secrets {
+			if strings.Contains(out, secret) || strings.Contains(out, fmt.Sprintf("%x", secret)) {
+				t.Errorf("value %d (%T) shows %q", i, v, secret)
+			}
 		}
 	}
 }

@@ -1,6 +1,14 @@
-// Package tokensource has the places that SAML tokens come from: a fixed token,
-// files, and the security token service (STS) of vCenter Single Sign-On. Each
-// is a [vmsso.TokenSource].
+// Package tokensource has the places that SAML tokens come from. Each is a
+// [vmsso.TokenSource].
+//
+//	a user name and password, or a solution user's certificate    NewSTS
+//	the same, in govc's environment variables                     FromEnv, then NewSTS
+//	the same, with a PKCS#12 or PFX file                          LoadPKCS12, then NewSTS
+//	files that an agent or a Kubernetes Secret brings             NewFile
+//	a program that prints a token                                 NewExec
+//	a token in the program's hands                                Static
+//	a function that gets one                                      Func
+//	any of them, for several transports or slow to ask            Reuse above it
 package tokensource
 
 import (

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package tokensource_test
+
+// helpOfUnix has nothing to do here.
+func helpOfUnix([]string) {}
