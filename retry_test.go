@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -31,7 +32,14 @@ func TestWhatIsRetried(t *testing.T) {
 		{"no connection", "POST", "x", false, 0, nil, dial, 3},
 		{"connection lost", "POST", "x", false, 0, nil, reset, 1},
 		{"connection lost, idempotent", "GET", "", false, 0, nil, reset, 3},
+		{"connection closed, idempotent", "PUT", "x", false, 0, nil, net.ErrClosed, 3}, // as over TLS
+		{"connection closed by another stream, idempotent", "PUT", "x", false, 0, nil, errors.New("http2: client connection force closed via ClientConn.Close"), 3},
+		{"connection closed", "POST", "x", false, 0, nil, net.ErrClosed, 1},
 		{"certificate not trusted", "GET", "", false, 0, nil, x509.UnknownAuthorityError{}, 1},
+		{"certificate not pinned", "GET", "", false, 0, nil, fmt.Errorf("tls: %w", vmsso.ErrTLSIdentity), 1},
+		{"never sent", "GET", "", false, 0, nil, errors.New("unsupported protocol scheme \"x\""), 1},
+		{"timeout of the base", "GET", "", false, 0, nil, context.DeadlineExceeded, 1},
+		{"given up by the base", "GET", "", false, 0, nil, context.Canceled, 1},
 		{"429", "POST", "x", false, 429, after, nil, 3},
 		{"503 with Retry-After", "POST", "x", false, 503, after, nil, 3},
 		{"503 without", "POST", "x", false, 503, nil, nil, 1},

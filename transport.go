@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -86,10 +85,12 @@ type exchange struct {
 	class    Class
 	bound    *Session // the one in which a SessionBound request was sent first
 	replayed bool
+	lost     bool // the error is that of an attempt at the request itself, not of a login
 }
 
 // send sends the request by the rule of its class.
 func (x *exchange) send() (*http.Response, error) {
+	x.lost = false
 	if x.class != Normal && x.t.isClosing() {
 		return nil, ErrClosed // the others find out when they ask for a session
 	}
@@ -202,6 +203,7 @@ func (x *exchange) attempt(s *Session) (*http.Response, error) {
 		r.Header["Expect"] = []string{"100-continue"}
 	}
 	resp, err := x.t.base.RoundTrip(r)
+	x.lost = err != nil
 	switch { // not every RoundTripper keeps the contract
 	case err != nil && resp != nil:
 		discard(resp)
@@ -266,7 +268,7 @@ func (x *exchange) retryable(resp *http.Response, err error) bool {
 		return false
 	}
 	if err != nil {
-		return retry.DialError(err) || idempotent(x.req.Method) && lost(err)
+		return retry.DialError(err) || idempotent(x.req.Method) && x.lost && !errors.Is(err, ErrTLSIdentity) && retry.Passing(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests:
@@ -286,27 +288,6 @@ func (x *exchange) policy() retry.Policy {
 		OnRetry:   func(attempt int, wait time.Duration) { x.t.events.retry(x.req, attempt, wait) },
 	}
 }
-
-// lost tells whether the connection broke, other than during a login: what the
-// server made of a login is not known.
-func lost(err error) bool {
-	var (
-		login  *LoginError
-		op     *net.OpError
-		stream streamError
-	)
-	return !errors.As(err, &login) && (errors.As(err, &op) || errors.As(err, &stream) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
-}
-
-// streamError is the error of net/http for a stream of HTTP/2 that was reset, which
-// has no name there; its method As fills a struct of this shape.
-type streamError struct {
-	StreamID uint32
-	Code     uint32
-	Cause    error
-}
-
-func (e streamError) Error() string { return fmt.Sprintf("stream error %d", e.Code) }
 
 func idempotent(method string) bool {
 	switch method {

@@ -6,6 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/url"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 // DialError reports whether err says that no connection came about, so that nothing was sent: the name was not found, the port is closed, the
@@ -24,6 +27,17 @@ func DialError(err error) bool {
 		}
 	}
 	return false
+}
+
+// Passing reports whether err may pass by itself: anything that kept a RoundTripper from an answer, such as a connection that broke, but for
+// what was never sent because it cannot be, a certificate that was not accepted, and the end of the context. It is for requests that can be
+// repeated whatever the server has made of the first: net/http has no name for most of these errors.
+func Passing(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || isCertificateError(err) {
+		return false
+	}
+	passing, _ := retryablehttp.DefaultRetryPolicy(context.Background(), nil, &url.Error{Op: "Send", Err: err})
+	return passing
 }
 
 // isCertificateError reports whether a TLS handshake failed over a certificate. crypto/tls names all of these itself; verifiers of the

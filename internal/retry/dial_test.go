@@ -95,3 +95,26 @@ func TestDialErrorOfTheNetwork(t *testing.T) {
 		}
 	}
 }
+
+func TestPassing(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{io.EOF, true},
+		{net.ErrClosed, true},
+		{dialError(errors.New("connection refused")), true},
+		{errors.New("http2: client connection force closed via ClientConn.Close"), true},
+		{errors.New("http: server closed idle connection"), true},
+		{context.Canceled, false},
+		{context.DeadlineExceeded, false},
+		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, false},
+		{x509.HostnameError{Host: "vc", Certificate: &x509.Certificate{}}, false},
+		{errors.New("unsupported protocol scheme \"ftp\""), false},
+		{errors.New("net/http: invalid header field value for \"X\""), false},
+	} {
+		if got := Passing(tt.err); got != tt.want {
+			t.Errorf("%v: got %t, want %t", tt.err, got, tt.want)
+		}
+	}
+}
