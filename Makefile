@@ -5,6 +5,7 @@ GOFMT       ?= gofmt
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
 CHECKS      ?= 1000
+FOR         ?= 60s
 TESTFLAGS   ?=
 
 # No command records the state of the checkout, which git refuses to tell to another user than its owner.
@@ -18,7 +19,7 @@ NESTED  := $(filter-out .,$(MODULES))
 each = set -e; for m in $(1); do echo "-- $$m"; (cd "$$m" && $(2)); done
 
 .NOTPARALLEL:
-.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz model bench
+.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz model modelonce soak bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -38,7 +39,7 @@ test: ## run the tests of every module, with -race where a C compiler is found
 	fi; \
 	$(call each,$(MODULES),$(GO) test $$race $(TESTFLAGS) ./...)
 
-check: fmt vet lint tidy standalone test quickstart ## all that a change must pass, in this order
+check: fmt vet lint tidy standalone test modelonce quickstart ## all that a change must pass, in this order
 
 fmt: ## gofmt finds nothing to change
 	@echo "== gofmt"
@@ -79,7 +80,14 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 		done ); done
 
 model: ## random sequences of faults against a model, CHECKS (1000) of them for each system
-	@$(GO) test -tags model ./internal/model -rapid.checks=$(CHECKS)
+	@$(GO) test -count=1 -tags model ./internal/model -rapid.checks=$(CHECKS)
+
+modelonce: ## the same 50 of them each time
+	@echo "== sequences of faults against the model"
+	@$(GO) test -count=1 -tags model ./internal/model -rapid.checks=50 -rapid.seed=1
+
+soak: ## all systems at once, with faults, for FOR (60s): fails if something is lost or grows
+	@$(GO) run ./bench/soak -for $(FOR)
 
 bench: ## run the benchmarks
 	@if ls bench/*.go >/dev/null 2>&1; then $(GO) test -run '^$$' -bench . ./bench; else echo "no benchmarks"; fi

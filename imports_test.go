@@ -27,6 +27,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"lookup":            {".", "internal/call", "internal/endpoint", "internal/envelope"},
 		"cookiejar":         {".", "internal/endpoint"},
 		"vmssotest":         {"."},
+		"bench/soak":        {".", "soap", "automation", "vcloud", "tokensource", "vmssotest"},
 		"internal/envelope": {".", "internal/call"},
 		"internal/call":     {".", "internal/retry"},
 		"internal/endpoint": {},

@@ -105,7 +105,11 @@ func (w *world) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed, w.lateComers = true, w.deaf > 0
-	if took := time.Since(start); took > 5*time.Second {
+	took := time.Since(start)
+	if took == 5*time.Second {
+		w.boundAt = time.Now()
+	}
+	if took > 5*time.Second {
 		w.failLocked("Close takes five seconds at most", "%v", took)
 	}
 }

@@ -105,7 +105,8 @@ func (w *world) send(req *http.Request) *sending {
 
 // mayBeSent checks the rules of what the client sends. The lock is held.
 func (w *world) mayBeSent(s *sending) {
-	if w.closed && !w.lateComers && s.ctx.Err() == nil && (s.call == nil || s.call.late) {
+	atTheBound := s.role == logout && w.boundAt.Equal(time.Now()) // of a session that came in the instant in which Close gave up waiting for it
+	if w.closed && !w.lateComers && !atTheBound && s.ctx.Err() == nil && (s.call == nil || s.call.late) {
 		w.failLocked("nothing is sent after Close", "%s", s.role)
 	}
 	switch s.role {
@@ -113,8 +114,8 @@ func (w *world) mayBeSent(s *sending) {
 		w.failLocked("requests are understood", "%q", s.role)
 	case login, hello, sts:
 		s.offered = w.offered
-		if w.known == w.serving {
-			s.version = w.known
+		if w.asked == w.serving {
+			s.version = w.asked
 		}
 		if why := w.blocked(s.role, s.offered); why != "" {
 			w.failLocked("refused credentials are not offered again", "%s by a %s", why, s.role)
@@ -224,7 +225,7 @@ func (w *world) deliver(s *sending) {
 	switch {
 	case s.fault.how == "full":
 		w.fullUntil = time.Now().Add(refusedWait)
-	case s.fault.how == "busy" && (s.role == login || s.role == hello):
+	case s.fault.how == "busy" && (s.role == login || s.role == hello || s.role == sts):
 		w.fullUntil = time.Now().Add(s.fault.d)
 	case s.role == login && s.accepted:
 		w.refusals = nil
@@ -237,6 +238,7 @@ func (w *world) deliver(s *sending) {
 			wait = lockedWait
 		}
 		w.refusedBy[s.offered] = time.Now().Add(wait)
+		w.refusals = append(w.refusals, refusal{time.Now().Add(wait - refusedWait), ""}) // of a source, which counts as a token does
 		w.open(refused).over = true
 	}
 	if s.call == nil && s.refused && !s.locked && s.fault.how != "refuse" && s.ctx.Err() == nil && s.version == w.serving && !w.within(lost, w.clock, w.clock) {

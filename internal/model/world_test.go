@@ -57,6 +57,7 @@ type world struct {
 	sts          *vmssotest.STS
 	serving      int // the version of the credentials that the token service takes
 	known        int // the version that the source offers
+	asked        int // the version that it offered last
 	mistyped     int // how often they were mistyped
 	token        *vmsso.Token
 	offered      string    // by the source last: the token, or the version of the credentials
@@ -72,6 +73,7 @@ type world struct {
 	refusedBy    map[string]time.Time // by credentials: until when the token service's refusal counts
 	flight       int                  // when the source was asked for a token last
 	began        time.Time            // the same on the clock
+	boundAt      time.Time            // when Close returned because it had waited long enough
 	renewed      time.Time            // when Config.MaxAge had a session replaced
 	alarms       []alarm
 	anyForbidden bool
@@ -208,7 +210,7 @@ func (s *sourceOf) Token(ctx context.Context) (*vmsso.Token, error) {
 	if s.w.plan.source == "token" {
 		s.w.mu.Lock()
 		defer s.w.mu.Unlock()
-		s.w.offered = s.w.token.Assertion
+		s.w.offered, s.w.asked = s.w.token.Assertion, s.w.known
 		return s.w.token, nil
 	}
 	tok, err := s.sts.Token(ctx)
@@ -237,7 +239,7 @@ func (w *world) credentials(context.Context) (signer.Credentials, error) {
 		pair := pairs()[w.known%len(pairs())]
 		c.Certificate = &pair
 	}
-	w.offered = w.identity()
+	w.offered, w.asked = w.identity(), w.known
 	return c, nil
 }
 
