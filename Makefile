@@ -8,6 +8,12 @@ CHECKS      ?= 1000
 FOR         ?= 60s
 TESTFLAGS   ?=
 
+BENCH     ?= .
+COUNT     ?= 6
+BENCHTIME ?= 100ms
+BENCHNOTE ?=
+BENCHSTAT ?= golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
 # No command records the state of the checkout, which git refuses to tell to another user than its owner.
 export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
 
@@ -19,7 +25,7 @@ NESTED  := $(filter-out .,$(MODULES))
 each = set -e; for m in $(1); do echo "-- $$m"; (cd "$$m" && $(2)); done
 
 .NOTPARALLEL:
-.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz model modelonce soak bench
+.PHONY: help test check fmt vet lint tidy standalone quickstart fuzz model modelonce soak bench benchonce
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -39,7 +45,7 @@ test: ## run the tests of every module, with -race where a C compiler is found
 	fi; \
 	$(call each,$(MODULES),$(GO) test $$race $(TESTFLAGS) ./...)
 
-check: fmt vet lint tidy standalone test modelonce quickstart ## all that a change must pass, in this order
+check: fmt vet lint tidy standalone test modelonce benchonce quickstart ## all that a change must pass, in this order
 
 fmt: ## gofmt finds nothing to change
 	@echo "== gofmt"
@@ -89,5 +95,22 @@ modelonce: ## the same 50 of them each time
 soak: ## all systems at once, with faults, for FOR (60s): fails if something is lost or grows
 	@$(GO) run ./bench/soak -for $(FOR)
 
-bench: ## run the benchmarks
-	@if ls bench/*.go >/dev/null 2>&1; then $(GO) test -run '^$$' -bench . ./bench; else echo "no benchmarks"; fi
+# Each round runs every benchmark once, so that what disturbs the machine for a while disturbs few of the results of each. All rounds are of one
+# build, whatever is edited meanwhile.
+bench: ## COUNT (6) rounds of the benchmarks that BENCH (.) matches; of all, the table and charts in bench/
+	@mkdir -p bin && : >bin/bench.txt
+	@$(GO) test -c -o bin/bench.test ./bench && cd bench/peers && $(GO) test -c -o ../../bin/peers.test .
+	@set -e; round=1; while [ $$round -le $(COUNT) ]; do \
+		echo "== round $$round of $(COUNT)"; \
+		for module in bench peers; do \
+			bin/$$module.test -test.run '^$$' -test.bench '$(BENCH)' -test.benchtime $(BENCHTIME) >bin/bench.round || { cat bin/bench.round; exit 1; }; \
+			cat bin/bench.round >>bin/bench.txt; \
+		done; \
+		round=$$((round + 1)); \
+	done
+	@$(GO) run $(BENCHSTAT) bin/bench.txt
+	@if [ '$(BENCH)' = . ]; then cd bench/peers && $(GO) run ./report -dir .. -note '$(BENCHNOTE)' ../../bin/bench.txt; fi
+
+benchonce: ## run each benchmark once, to see that it works
+	@echo "== benchmarks, once each"
+	@$(call each,bench $(filter ./bench/peers,$(MODULES)),{ out=$$($(GO) test -run '^$$' -bench . -benchtime 1x . 2>&1) || { echo "$$out"; exit 1; }; })
