@@ -159,8 +159,11 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	}
 	t.atLogin.Add(1)
 	defer t.atLogin.Add(-1)
-	if t.isClosing() { // nothing was sent, and nothing will be
+	switch { // nothing was sent, and nothing will be
+	case t.isClosing():
 		return nil, nil, ErrClosed
+	case ctx.Err() != nil: // the source is deaf; another login may be under way by now
+		return nil, nil, context.Cause(ctx)
 	}
 	s, err := t.auth.Login(ctx, t.base, t.endpoint, tok)
 	if err != nil {

@@ -182,6 +182,26 @@ func TestHangingSourceIsBoundedByLoginTimeout(t *testing.T) {
 	})
 }
 
+// TestTokenThatComesTooLateIsNotUsed: another login may be under way by then.
+func TestTokenThatComesTooLateIsNotUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		tr := newTransport(t, s, func(c *vmsso.Config) {
+			c.Source = tokens(func(ctx context.Context) (*vmsso.Token, error) {
+				time.Sleep(40 * time.Second) // deaf to its context
+				return oneToken(ctx)
+			})
+		})
+		if _, err := tr.Session(t.Context()); err == nil {
+			t.Error("no error after the LoginTimeout")
+		}
+		time.Sleep(time.Minute)
+		if logins, _ := s.counts(); logins != 0 {
+			t.Errorf("%d logins with a token that nobody waits for", logins)
+		}
+	})
+}
+
 func TestSessionThatComesTooLateIsLoggedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()
