@@ -49,6 +49,10 @@ type Authenticator struct {
 	// decides.
 	MaxHeader int
 
+	// Signing says how messages are signed for a holder-of-key token. The zero
+	// value is what servers take.
+	Signing signer.Options
+
 	signers signer.Cache
 }
 
@@ -62,11 +66,11 @@ const (
 )
 
 // Login implements [vmsso.Authenticator]. A token that cannot work is refused
-// before anything is sent, as is a holder-of-key token with another key than
-// RSA; the error then wraps [vmsso.ErrUnsupportedToken] or
-// [vmsso.ErrUnsupportedKey].
+// before anything is sent, as is a holder-of-key token whose key the Protocol does
+// not take: REST takes RSA keys only. The error then wraps
+// [vmsso.ErrUnsupportedToken] or [vmsso.ErrUnsupportedKey].
 func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
-	sign, err := a.signers.Signer(tok)
+	sign, err := a.signers.Signer(a.Signing, tok)
 	if err != nil {
 		return nil, &vmsso.LoginError{Endpoint: endpoint.Host, Stage: "token", Err: err}
 	}

@@ -3,8 +3,7 @@ package automation_test
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -356,11 +355,11 @@ func TestLargeResultIsNotBuffered(t *testing.T) {
 
 func TestTokenThatIsRefusedOrUnusable(t *testing.T) {
 	stranger := vmssotest.NewAuthority()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ec := vmssotest.NewKeyPair("ec", key)
+	ed := vmssotest.NewKeyPair("ed", key)
 	groups := make([]string, 2000)
 	for i := range groups {
 		groups[i] = fmt.Sprintf(`vsphere.local\%x`, sha256.Sum256([]byte{byte(i), byte(i >> 8)}))
@@ -373,7 +372,7 @@ func TestTokenThatIsRefusedOrUnusable(t *testing.T) {
 		large   bool
 	}{
 		{"another issuer", &vmsso.Token{Assertion: stranger.Issue(vmssotest.Claims{Subject: user})}, vmsso.ErrRejected, 1, false},
-		{"an ECDSA key", &vmsso.Token{Assertion: authority().Issue(vmssotest.Claims{Subject: user, Holder: ec.Leaf}), Key: crypto.Signer(key)}, vmsso.ErrUnsupportedKey, 0, false},
+		{"an Ed25519 key", &vmsso.Token{Assertion: authority().Issue(vmssotest.Claims{Subject: user, Holder: ed.Leaf}), Key: crypto.Signer(key)}, vmsso.ErrUnsupportedKey, 0, false},
 		{"no SAML", &vmsso.Token{Assertion: "s3cr3t"}, vmsso.ErrUnsupportedToken, 0, false},
 		{"a token with 2000 groups", &vmsso.Token{Assertion: authority().Issue(vmssotest.Claims{Subject: user, Groups: groups})}, vmsso.ErrHeaderTooLarge, 0, true},
 	} {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,11 +43,11 @@ func refused() []struct{ name, text, say string } {
 		{"white space", " \r\n\t", "begin with '<'"},
 		{"no XML", "s3cr3t", "begin with '<'"},
 		{"base64", "PHNhbWwyOnMzY3IzdD4=", "begin with '<'"},
-		{"a byte order mark", "\ufeff" + assertion, "begin with '<'"},
-		{"UTF-16", utf16le, "begin with '<' and end with '>'"},
-		{"UTF-16 with a byte order mark", "\xff\xfe" + utf16le, "begin with '<'"},
-		{"UTF-16, big endian", "\x00" + utf16le[:len(utf16le)-1], "begin with '<'"},
-		{"UTF-16 that ends with a >", utf16le[:len(utf16le)-1], "at byte 1"},
+		{"a byte order mark", "\ufeff" + assertion, "byte order mark (at byte 0)"},
+		{"UTF-16", utf16le, "UTF-16 (at byte 0)"},
+		{"UTF-16 with a byte order mark", "\xff\xfe" + utf16le, "UTF-16 (at byte 0)"},
+		{"UTF-16, big endian", "\x00" + utf16le[:len(utf16le)-1], "UTF-16 (at byte 0)"},
+		{"UTF-16 that ends with a >", utf16le[:len(utf16le)-1], "UTF-16 (at byte 0)"},
 		{"a NUL in text", change("s3cr3t@", "s3cr3t\x00@"), "at byte 174"},
 		{"a NUL in a comment", change("<saml2:Subject>", "<!-- s3cr3t \x00 --><saml2:Subject>"), "at byte 151"},
 		{"a NUL in CDATA", change("s3cr3t@", "<![CDATA[s3cr3t\x00]]>@"), "at byte 183"},
@@ -54,8 +56,8 @@ func refused() []struct{ name, text, say string } {
 		{"a control character as a reference", change("s3cr3t@", "s3cr3t&#1;@"), "not well-formed XML at byte"},
 		{"not UTF-8", change("s3cr3t@", "s3cr3t\xe9@"), "at byte 174"},
 		{"not UTF-8 in a comment", change("<saml2:Subject>", "<!-- s3cr3t \xe9 --><saml2:Subject>"), "at byte 151"},
-		{"white space in front", " " + assertion, "begin with '<'"},
-		{"a line feed at the end", assertion + "\n", "end with '>'"},
+		{"white space in front", " " + assertion, "begin with '<' (at byte 0)"},
+		{"a line feed at the end", assertion + "\n", "end with '>' (at byte 553)"},
 		{"an XML declaration", `<?xml version="1.0" encoding="UTF-8"?>` + assertion, "processing instruction or XML declaration (at byte 0)"},
 		{"a processing instruction inside", change("<saml2:Issuer>", "<?s3cr3t s3cr3t?><saml2:Issuer>"), "processing instruction"},
 		{"a processing instruction behind", assertion + "<?s3cr3t?>", "processing instruction"},
@@ -86,8 +88,19 @@ func refused() []struct{ name, text, say string } {
 		{"no version", change(` Version="2.0"`, ""), "Version is not 2.0"},
 		{"no ID", change(` ID="_1"`, ""), "ID is missing"},
 		{"an empty ID", change(`ID="_1"`, `ID=""`), "ID is missing or not valid"},
-		{"two IDs", change(`ID="_1"`, `ID="_1" ID="_s3cr3t"`), "ID is missing or not valid"},
+		{"two IDs", change(`ID="_1"`, `ID="_1" ID="_s3cr3t"`), "attribute twice"},
 		{"an ID of another namespace", change(`ID="_1"`, `saml2:ID="_1"`), "ID is missing"},
+		{"the ID of another element as well", change("<saml2:Issuer>", `<saml2:Issuer ID="_1">`), "an ID twice (at byte 91)"},
+		{"the ID of another element as well, in other letters", change("<saml2:Issuer>", `<saml2:Issuer Id="_1">`), "an ID twice"},
+		{"the xml:id of another element as well", change("<saml2:Issuer>", `<saml2:Issuer xml:id="_1">`), "an ID twice"},
+		{"an ID of two elements in Advice", change("<saml2:Subject>", `<saml2:Advice><a ID="s3cr3t"/><b Id="s3cr3t"/></saml2:Advice><saml2:Subject>`), "an ID twice"},
+		{"an attribute twice by two prefixes", change("<saml2:Issuer>", `<saml2:Issuer xmlns:a="urn:s3cr3t" xmlns:b="urn:s3cr3t" a:c="" b:c="">`), "attribute twice"},
+		{"a namespace twice", change("<saml2:Issuer>", `<saml2:Issuer xmlns:a="urn:s3cr3t" xmlns:a="urn:s3cr3t">`), "attribute twice"},
+		{"two issuers", change("<saml2:Subject>", "<saml2:Issuer>s3cr3t</saml2:Issuer><saml2:Subject>"), "two Issuer"},
+		{"two subjects", change("<saml2:Conditions", "<saml2:Subject><saml2:NameID>s3cr3t</saml2:NameID></saml2:Subject><saml2:Conditions"), "two Subject"},
+		{"two names", change("<saml2:SubjectConfirmation", "<saml2:NameID>s3cr3t</saml2:NameID><saml2:SubjectConfirmation"), "two NameID"},
+		{"two conditions", change("</saml2:Assertion>", "<saml2:Conditions/></saml2:Assertion>"), "two Conditions"},
+		{"an element in a name", change("s3cr3t@", "s3cr3t<x/>@"), "text alone"},
 		{"an ID in other letters", change(`ID="_1"`, `Id="_1"`), "ID is missing"},
 		{"an ID with a quote", change(`ID="_1"`, `ID="_s3cr3t&quot;"`), "not valid"},
 		{"an ID with markup", change(`ID="_1"`, `ID="_s3cr3t&lt;/a>"`), "not valid"},
@@ -111,6 +124,9 @@ func refused() []struct{ name, text, say string } {
 		{"a local time", change("2026-03-01T12:05:00.500Z", "2026-03-01T12:05:00.500"), "not in UTC"},
 		{"a time of another zone", change("2026-03-01T12:05:00.500Z", "2026-03-01T12:05:00+01:00"), "not in UTC"},
 		{"a time that is none", change("2026-03-01T12:00:00.000Z", "s3cr3t"), "not in UTC"},
+		{"a time of its confirmation that is none", change(bearerMethod+`"/>`, bearerMethod+`"><saml2:SubjectConfirmationData NotOnOrAfter="s3cr3t"/></saml2:SubjectConfirmation>`), "not in UTC"},
+		{"a count that is none", change("</saml2:Conditions>", `<saml2:ProxyRestriction Count="s3cr3t"/></saml2:Conditions>`), "not a number"},
+		{"a count that is negative", change("</saml2:Conditions>", `<saml2:ProxyRestriction Count="-1"/></saml2:Conditions>`), "not a number"},
 		{"65 levels", change("<saml2:Issuer>", strings.Repeat("<a>", 64)+strings.Repeat("</a>", 64)+"<saml2:Issuer>"), "more than 64 levels"},
 		{"100000 levels", change("<saml2:Issuer>", strings.Repeat("<a>", 100_000)), "more than 64 levels"},
 		{"257 attributes", change("<saml2:Issuer>", "<saml2:Issuer"+attributes(257)+">"), "more than 256 attributes"},
@@ -123,7 +139,7 @@ func refused() []struct{ name, text, say string } {
 
 func TestWhatIsNoUsableAssertionIsRefusedAndNotQuoted(t *testing.T) {
 	for _, tt := range refused() {
-		started := time.Now()
+		started, before := time.Now(), allocated()
 		_, err := signer.ParseAssertion(tt.text)
 		switch {
 		case err == nil:
@@ -145,10 +161,53 @@ func TestWhatIsNoUsableAssertionIsRefusedAndNotQuoted(t *testing.T) {
 		if took := time.Since(started); took > 5*time.Second {
 			t.Errorf("%s: took %v", tt.name, took)
 		}
+		if got := allocated() - before; got > 40<<20 {
+			t.Errorf("%s: took %d bytes of memory", tt.name, got)
+		}
 		if s, err := signer.New(signer.Credentials{Token: &vmsso.Token{Assertion: tt.text}}); err == nil || s != nil || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: New returns %v, %v, want an error without the token", tt.name, s, err)
 		}
 	}
+}
+
+// checkReading compares with what encoding/xml finds on its own.
+func checkReading(t *testing.T, a *signer.Assertion, text string) {
+	t.Helper()
+	var want struct {
+		ID      string `xml:"ID,attr"`
+		Issuer  string `xml:"urn:oasis:names:tc:SAML:2.0:assertion Issuer"`
+		Subject struct {
+			NameID string `xml:"urn:oasis:names:tc:SAML:2.0:assertion NameID"`
+		} `xml:"urn:oasis:names:tc:SAML:2.0:assertion Subject"`
+		Conditions struct {
+			Restrictions []struct {
+				Audiences []string `xml:"urn:oasis:names:tc:SAML:2.0:assertion Audience"`
+			} `xml:"urn:oasis:names:tc:SAML:2.0:assertion AudienceRestriction"`
+		} `xml:"urn:oasis:names:tc:SAML:2.0:assertion Conditions"`
+	}
+	if err := xml.Unmarshal([]byte(text), &want); err != nil || a.Encrypted {
+		return // it looks at more, such as encodings
+	}
+	if a.Issuer != strings.TrimSpace(want.Issuer) || a.Subject != strings.TrimSpace(want.Subject.NameID) {
+		t.Errorf("got issuer %q and subject %q, want %q and %q: %q", a.Issuer, a.Subject, want.Issuer, want.Subject.NameID, text)
+	}
+	audiences := 0
+	for _, r := range want.Conditions.Restrictions {
+		audiences += len(r.Audiences)
+	}
+	if len(a.Audiences) != audiences {
+		t.Errorf("got audiences %q, want %q: %q", a.Audiences, want.Conditions.Restrictions, text)
+	}
+	if a.HolderOfKey != slices.Contains(a.Confirmations, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key") || a.Fits(nil) && (a.Holder != nil || a.HolderKey != nil) {
+		t.Errorf("holder-of-key %t, confirmations %q: %q", a.HolderOfKey, a.Confirmations, text)
+	}
+}
+
+// allocated is all memory that was ever allocated.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 // What is accepted is put into a message as it is, so it must be one element
@@ -199,6 +258,7 @@ func FuzzParseAssertion(f *testing.F) {
 		if depth != 0 || children != 1 {
 			t.Errorf("accepted, but %d elements, want 1: %q", children, text)
 		}
+		checkReading(t, a, text)
 		if !a.Encrypted && !regexp.MustCompile(`^[A-Za-z0-9_.-]+$`).MatchString(a.ID) {
 			t.Errorf("accepted with the ID %q: %q", a.ID, text)
 		}

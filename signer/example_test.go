@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/vmsso/vmsso"
 	"github.com/vmsso/vmsso/signer"
+	"github.com/vmsso/vmsso/vmssotest"
 )
 
 // A holder-of-key token and its key become a signed login.
@@ -57,4 +60,44 @@ func ExampleNew() {
 	// Output:
 	// signs: false
 	// signer: Credentials have only one of user name and password: give both
+}
+
+// A cell of vCloud Director 5.x knows SHA-1 alone, which nothing else is signed
+// with.
+func ExampleOptions() {
+	key, assertion := exampleToken()
+	s, err := signer.Options{Hash: crypto.SHA1}.New(signer.Credentials{Token: &vmsso.Token{Assertion: assertion, Key: key}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	header, err := s.VCloudHeader("Finance")
+	fmt.Println(header[len(header)-len(`signature_alg="SHA1withRSA"`):], err)
+
+	_, err = s.Message([]byte(`<LoginByToken xmlns="urn:vim25"></LoginByToken>`), time.Now())
+	fmt.Println(err)
+	// Output:
+	// signature_alg="SHA1withRSA" <nil>
+	// not a usable key: a SOAP message has no RSA signatures with SHA-1: it takes SHA-256, SHA-384 and SHA-512
+}
+
+// A program that passes tokens on may want to know whose they are.
+func ExampleVerify() {
+	_, assertion := exampleToken()
+	issuer := vmssotest.NewAuthority() // not that of the token
+	_, err := signer.Verify(assertion, []*x509.Certificate{issuer.Certificate()}, time.Now())
+	fmt.Println("unusable:", errors.Is(err, vmsso.ErrUnsupportedToken))
+	// Output:
+	// unusable: true
+}
+
+func exampleToken() (key crypto.Signer, assertion string) {
+	text, err := os.ReadFile("testdata/hok.xml")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair("testdata/client-cert.pem", "testdata/client-key-pkcs8.pem")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return pair.PrivateKey.(crypto.Signer), string(text)
 }

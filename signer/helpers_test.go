@@ -12,7 +12,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
+	"encoding/pem"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -85,6 +87,7 @@ var testKeys = map[string]func() crypto.Signer{
 	}),
 	"RSA-2048": sync.OnceValue(func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) }),
 	"RSA-3072": sync.OnceValue(func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 3072)) }),
+	"RSA-4096": sync.OnceValue(func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 4096)) }),
 	"P-224":    sync.OnceValue(func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)) }),
 	"P-256":    sync.OnceValue(func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }),
 	"P-384":    sync.OnceValue(func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)) }),
@@ -199,4 +202,27 @@ func freshKey(kind string) crypto.Signer {
 		return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	}
 	return must(rsa.GenerateKey(rand.Reader, 2048))
+}
+
+// rs turns ASN.1 into r||s, each of size bytes.
+func rs(t testing.TB, sig []byte, size int) []byte {
+	t.Helper()
+	var n struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(sig, &n); err != nil || len(rest) > 0 {
+		t.Fatalf("%x: %v", sig, err)
+	}
+	return append(n.R.FillBytes(make([]byte, size)), n.S.FillBytes(make([]byte, size))...)
+}
+
+func certificateOf(t testing.TB, text string) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		t.Fatal("no PEM")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
 }

@@ -14,9 +14,13 @@ const vapiSecurity = "com.vmware.vapi.std.security."
 
 // JSONRPC returns the vAPI request, a JSON-RPC object with params.ctx, with the
 // token as its security context. For a holder-of-key token the whole request is
-// signed in canonical form (RS256), from now on valid for 10 minutes; the
-// request that is returned may be written in another way without losing the
+// signed in canonical form, from now on valid for as long as the options say;
+// the request that is returned may be written in another way without losing the
 // signature.
+//
+// All servers take RS256, an RSA key with SHA-256. VMware's runtimes for Python
+// and Go take RS384 and RS512 too, and newer ones for Java also ES256, ES384 and
+// ES512: P-256, P-384 and P-521.
 func (s *Signer) JSONRPC(request []byte, now time.Time) ([]byte, error) {
 	if s.packed == nil {
 		return nil, fmt.Errorf("%w: only a token can log in to vSphere Automation", vmsso.ErrUnsupportedToken)
@@ -35,14 +39,14 @@ func (s *Signer) JSONRPC(request []byte, now time.Time) ([]byte, error) {
 		ctx["securityCtx"] = map[string]any{"schemeId": vapiSecurity + "saml_bearer_token", "samlToken": token}
 		return json.Marshal(v)
 	}
-	if s.key.alg.size > 0 {
-		return nil, fmt.Errorf("%w: vSphere Automation takes RSA keys over JSON-RPC", vmsso.ErrUnsupportedKey)
+	if s.key.alg.rpc == "" {
+		return nil, s.key.alg.refusedBy("vSphere Automation over JSON-RPC", "SHA-256, SHA-384 and SHA-512 with RSA, and with ECDSA that of the curve's strength")
 	}
-	created := now.UTC().Add(-backdated)
+	created, expires := s.options.period(now)
 	security := map[string]any{
 		"schemeId":           vapiSecurity + "saml_hok_token",
-		"signatureAlgorithm": "RS256",
-		"timestamp":          map[string]any{"created": created.Format(wireTime), "expires": created.Add(validity).Format(wireTime)},
+		"signatureAlgorithm": s.key.alg.rpc,
+		"timestamp":          map[string]any{"created": created.Format(wireTime), "expires": expires.Format(wireTime)},
 	}
 	ctx["securityCtx"] = security
 	canonical, err := appendCanonical(nil, v, 0)

@@ -1,7 +1,6 @@
 package signer
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -28,7 +27,6 @@ const (
 	x509v3   = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
 	base64b  = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
 	excC14N  = "http://www.w3.org/2001/10/xml-exc-c14n#"
-	sha256ns = "http://www.w3.org/2001/04/xmlenc#sha256"
 
 	opening = `<soap:Envelope xmlns:soap="` + nsSoap + `"><soap:Header><wsse:Security xmlns:wsse="` + nsWsse + `" xmlns:wsu="` + nsWsu + `">`
 	closing = `</wsse:Security></soap:Header>`
@@ -42,13 +40,7 @@ const (
 	keyInfoCertificate = `<ds:KeyInfo><wsse:SecurityTokenReference><wsse:Reference URI="#%s" ValueType="` + x509v3 + `"></wsse:Reference></wsse:SecurityTokenReference></ds:KeyInfo>`
 )
 
-// The validity of a message. Servers tolerate 10 minutes of clock difference by
-// default; that the message begins a little in the past helps a fast clock.
-const (
-	validity  = 10 * time.Minute
-	backdated = 5 * time.Second
-	wireTime  = "2006-01-02T15:04:05.000Z"
-)
+const wireTime = "2006-01-02T15:04:05.000Z" // of an instant in UTC
 
 // Message returns a SOAP 1.1 message with this content of its Body. The content
 // is one element in the exclusive canonical form (W3C xml-exc-c14n) that it has
@@ -58,11 +50,11 @@ func (s *Signer) Message(content []byte, now time.Time) ([]byte, error) {
 	id := newID()
 	body := make([]byte, 0, len(content)+256)
 	body = append(body, `<soap:Body xmlns:soap="`+nsSoap+`" xmlns:wsu="`+nsWsu+`" wsu:Id="`...)
-	body = append(body, id...)
+	body = append(body, id[:]...)
 	body = append(body, `">`...)
 	body = append(body, content...)
 	body = append(body, `</soap:Body>`...)
-	return s.message(body, reference{id, body}, now)
+	return s.message(body, reference{id[:], body}, now)
 }
 
 // RawMessage is [Signer.Message] for content in any form: it is sent as it is, byte
@@ -71,7 +63,7 @@ func (s *Signer) Message(content []byte, now time.Time) ([]byte, error) {
 // prefixes soap and wsu are declared around it.
 func (s *Signer) RawMessage(content []byte, now time.Time) ([]byte, error) {
 	id := newID()
-	opening := `<soap:Body xmlns:soap="` + nsSoap + `" xmlns:wsu="` + nsWsu + `" wsu:Id="` + id + `">`
+	opening := `<soap:Body xmlns:soap="` + nsSoap + `" xmlns:wsu="` + nsWsu + `" wsu:Id="` + id.String() + `">`
 	sent := slices.Concat([]byte(opening), content, []byte(`</soap:Body>`))
 	if s.key == nil {
 		return s.message(sent, reference{}, now)
@@ -80,41 +72,59 @@ func (s *Signer) RawMessage(content []byte, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signer: the body cannot be canonicalized: %w", err)
 	}
-	return s.message(sent, reference{id, canonical}, now)
+	return s.message(sent, reference{id[:], canonical}, now)
 }
 
 // Envelope returns a SOAP 1.1 message with a copy of body inside its Body. The
 // element may use namespaces that its ancestors declare; comments are left out.
 func (s *Signer) Envelope(body *etree.Element, now time.Time) ([]byte, error) {
 	id := newID()
-	sent, canonical, err := foreignBody(body, id)
+	sent, canonical, err := foreignBody(body, id.String())
 	if err != nil {
 		return nil, fmt.Errorf("signer: the body cannot be canonicalized: %w", err)
 	}
-	return s.message(sent, reference{id, canonical}, now)
+	return s.message(sent, reference{id[:], canonical}, now)
+}
+
+// CheckMessage tells, without a signature, why this Signer cannot make SOAP
+// messages: nil if it can.
+func (s *Signer) CheckMessage() error {
+	switch {
+	case s.key == nil:
+		return nil
+	case s.keyInfo == nil:
+		return fmt.Errorf("%w: a SOAP message with an EncryptedAssertion cannot be signed, because its ID is not known", vmsso.ErrUnsupportedToken)
+	case s.key.alg.xml == "":
+		return s.key.alg.refusedBy("a SOAP message", "SHA-256, SHA-384 and SHA-512")
+	}
+	return nil
 }
 
 // message puts the header before a Body, which is signed in its canonical form.
 func (s *Signer) message(body []byte, signed reference, now time.Time) ([]byte, error) {
-	if s.key != nil && s.keyInfo == nil {
-		return nil, fmt.Errorf("%w: a SOAP message with an EncryptedAssertion cannot be signed, because its ID is not known", vmsso.ErrUnsupportedToken)
+	if err := s.CheckMessage(); err != nil {
+		return nil, err
 	}
-	id, created := newID(), now.UTC().Add(-backdated)
-	m := make([]byte, 0, len(s.opening)+len(s.proof)+len(s.keyInfo)+len(body)+4096)
-	m = append(m, s.opening...)
+	size := len(s.opening) + len(s.proof) + len(body) + 512
+	if s.key != nil {
+		size += len(s.keyInfo) + 4096
+	}
+	id := newID()
+	created, expires := s.options.period(now)
+	m := append(make([]byte, 0, size), s.opening...)
 	start := len(m)
 	m = append(m, `<wsu:Timestamp xmlns:wsu="`+nsWsu+`" wsu:Id="`...)
-	m = append(m, id...)
+	m = append(m, id[:]...)
 	m = append(m, `"><wsu:Created>`...)
 	m = created.AppendFormat(m, wireTime)
 	m = append(m, `</wsu:Created><wsu:Expires>`...)
-	m = created.Add(validity).AppendFormat(m, wireTime)
+	m = expires.AppendFormat(m, wireTime)
 	m = append(m, `</wsu:Expires></wsu:Timestamp>`...)
 	timestamp := m[start:]
 	m = append(m, s.proof...)
 	if s.key != nil {
 		var err error
-		if m, err = s.appendSignature(m, reference{id, timestamp}, signed); err != nil {
+		if m, err = s.appendSignature(m, reference{id[:], timestamp}, signed); err != nil {
 			return nil, err
 		}
 	}
@@ -125,33 +135,40 @@ func (s *Signer) message(body []byte, signed reference, now time.Time) ([]byte, 
 
 // A reference is one signed part in canonical form.
 type reference struct {
-	id        string
+	id        []byte
 	canonical []byte
 }
 
 // appendSignature appends the Signature of the parts.
 func (s *Signer) appendSignature(m []byte, parts ...reference) ([]byte, error) {
-	info := make([]byte, 0, 1536)
-	info = append(info, `<ds:SignedInfo xmlns:ds="`+dsig+`"><ds:CanonicalizationMethod Algorithm="`+excC14N+`"></ds:CanonicalizationMethod><ds:SignatureMethod Algorithm="`...)
-	info = append(info, s.key.alg.uri...)
-	info = append(info, `"></ds:SignatureMethod>`...)
-	for _, p := range parts {
-		digest := sha256.Sum256(p.canonical)
-		info = append(info, `<ds:Reference URI="#`...)
-		info = append(info, p.id...)
-		info = append(info, `"><ds:Transforms><ds:Transform Algorithm="`+excC14N+`"></ds:Transform></ds:Transforms><ds:DigestMethod Algorithm="`+sha256ns+`"></ds:DigestMethod><ds:DigestValue>`...)
-		info = base64.StdEncoding.AppendEncode(info, digest[:])
-		info = append(info, `</ds:DigestValue></ds:Reference>`...)
-	}
-	info = append(info, `</ds:SignedInfo>`...)
-	signature, err := s.key.sign(info)
-	if err != nil {
-		return nil, err
-	}
 	m = append(m, `<ds:Signature xmlns:ds="`+dsig+`" Id="`...)
 	m = append(m, s.signatureID...)
 	m = append(m, `">`...)
-	m = append(m, info...)
+	start := len(m)
+	m = append(m, `<ds:SignedInfo xmlns:ds="`+dsig+`"><ds:CanonicalizationMethod Algorithm="`+excC14N+`"></ds:CanonicalizationMethod><ds:SignatureMethod Algorithm="`...)
+	m = append(m, s.key.alg.xml...)
+	m = append(m, `"></ds:SignatureMethod>`...)
+	for _, p := range parts {
+		m = append(m, `<ds:Reference URI="#`...)
+		m = append(m, p.id...)
+		m = append(m, `"><ds:Transforms><ds:Transform Algorithm="`+excC14N+`"></ds:Transform></ds:Transforms><ds:DigestMethod Algorithm="`...)
+		m = append(m, digestURI(s.options.Digest)...)
+		m = append(m, `"></ds:DigestMethod><ds:DigestValue>`...)
+		var digest [64]byte
+		m = base64.StdEncoding.AppendEncode(m, appendSum(digest[:0], s.options.Digest, p.canonical))
+		m = append(m, `</ds:DigestValue></ds:Reference>`...)
+	}
+	m = append(m, `</ds:SignedInfo>`...)
+	signature, err := s.key.sign(m[start:])
+	if err != nil {
+		return nil, err
+	}
+	if s.key.size > 0 {
+		var rs [2 * len(zeros)]byte
+		if signature, err = appendFixedWidth(rs[:0], signature, s.key.size); err != nil {
+			return nil, err
+		}
+	}
 	m = append(m, `<ds:SignatureValue>`...)
 	m = base64.StdEncoding.AppendEncode(m, signature)
 	m = append(m, `</ds:SignatureValue>`...)

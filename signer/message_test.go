@@ -159,6 +159,32 @@ func TestNoTwoMessagesHaveAnIdInCommon(t *testing.T) {
 	}
 }
 
+// Ids are unique among those of all messages, not only of those that are signed.
+func TestNoTwoOfManyMessagesHaveAnIdInCommon(t *testing.T) {
+	s := newSigner(t, signer.Credentials{Username: "jo", Password: "secret"})
+	ids := make([][]string, 8)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() {
+			for range 1250 {
+				msg, err := s.Message([]byte(loginByToken), noon)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, id := range wsuID.FindAllSubmatch(msg, -1) {
+					ids[i] = append(ids[i], string(id[1]))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Concat(ids...)
+	slices.Sort(all)
+	if len(all) != 20_000 || len(slices.Compact(all)) != 20_000 { // of Timestamp and Body
+		t.Errorf("10000 messages have %d ids, some of them twice", len(all))
+	}
+}
+
 func TestSignatureIdIsThatOfTheSignatureElement(t *testing.T) {
 	var ids []string
 	for range 3 {

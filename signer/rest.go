@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"compress/gzip"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,11 +22,15 @@ import (
 // vSphere Automation takes a SAML token over REST: the token and, for a
 // holder-of-key token, a signature of the method, path, host and body of this
 // request. The request's Host decides what is signed if it is set, its URL
-// otherwise; the query is not signed. Holder-of-key needs an RSA key.
+// otherwise; the query is not signed. Holder-of-key needs an RSA key: the
+// servers document no other.
 //
 // Each value can be used once: servers refuse a nonce that is not newer than
 // the one before.
 func (s *Signer) AutomationHeader(req *http.Request, body []byte) (string, error) {
+	if s.key == nil {
+		return s.automationHeader(req, body, "")
+	}
 	return s.automationHeader(req, body, s.nonces.next(time.Now()))
 }
 
@@ -39,21 +41,41 @@ func (s *Signer) automationHeader(req *http.Request, body []byte, nonce string) 
 	if s.key == nil {
 		return s.packed(), nil
 	}
-	if s.key.alg.size > 0 {
-		return "", fmt.Errorf("%w: vSphere Automation takes RSA keys only over REST", vmsso.ErrUnsupportedKey)
+	if s.key.alg.rest == "" {
+		return "", s.key.alg.refusedBy("vSphere Automation over REST", "RSA keys only, with SHA-256, SHA-384 or SHA-512; its JSON-RPC takes more")
 	}
-	hash := sha256.Sum256(body)
+	var sum [64]byte
+	hash := appendSum(sum[:0], s.key.alg.hash, body)
 	host, port := hostAndPort(req)
-	var b bytes.Buffer
-	for _, line := range []string{nonce, cmp.Or(strings.ToUpper(req.Method), http.MethodGet), req.URL.Path, host, port, string(hash[:])} {
-		b.WriteString(line + "\n")
+	method := cmp.Or(strings.ToUpper(req.Method), http.MethodGet)
+	var space [512]byte
+	signed := space[:0]
+	for _, line := range [...]string{nonce, method, req.URL.Path, host, port} {
+		signed = append(append(signed, line...), '\n')
 	}
-	signature, err := s.key.sign(b.Bytes())
+	signature, err := s.key.sign(append(append(signed, hash...), '\n'))
 	if err != nil {
 		return "", err
 	}
-	b64 := base64.StdEncoding.EncodeToString
-	return s.packed() + `, signature_alg="RSA-SHA256", signature="` + b64(signature) + `", nonce="` + nonce + `", bodyhash="` + b64(hash[:]) + `"`, nil
+	var b strings.Builder
+	packed := s.packed()
+	b.Grow(len(packed) + len(nonce) + base64.StdEncoding.EncodedLen(len(signature)) + 256)
+	b.WriteString(packed)
+	b.WriteString(`, signature_alg="`)
+	b.WriteString(s.key.alg.rest)
+	b.WriteString(`", signature="`)
+	writeBase64(&b, signature)
+	b.WriteString(`", nonce="`)
+	b.WriteString(nonce)
+	b.WriteString(`", bodyhash="`)
+	writeBase64(&b, hash)
+	b.WriteString(`"`)
+	return b.String(), nil
+}
+
+func writeBase64(b *strings.Builder, raw []byte) {
+	var space [maxRSA/8*4/3 + 4]byte
+	b.Write(base64.StdEncoding.AppendEncode(space[:0], raw))
 }
 
 // hostAndPort are those of the Host header as the server sees it. Where it has
@@ -61,16 +83,17 @@ func (s *Signer) automationHeader(req *http.Request, body []byte, nonce string) 
 // 384b1b95).
 func hostAndPort(req *http.Request) (host, port string) {
 	hostport := strings.ToLower(cmp.Or(req.Host, req.URL.Host))
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
+	colon := strings.LastIndexByte(hostport, ':')
+	if colon <= strings.LastIndexByte(hostport, ']') {
 		host, _, zone := strings.Cut(hostport, "%")
 		if zone {
-			host += "]"
+			host += "]" // net/http sends no zone
 		}
 		return host, "80"
 	}
-	if address, _, _ := strings.Cut(host, "%"); strings.Contains(address, ":") {
-		host = "[" + address + "]" // net/http sends no zone
+	host, port = hostport[:colon], hostport[colon+1:]
+	if address, _, zone := strings.Cut(host, "%"); zone {
+		host = address + "]"
 	}
 	return host, cmp.Or(port, "80")
 }
@@ -108,5 +131,7 @@ func (n *nonces) next(now time.Time) string {
 	}
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
-	return strconv.FormatInt(ms, 10) + ":" + strconv.FormatUint(binary.BigEndian.Uint64(random[:])>>1, 10)
+	var space [40]byte
+	b := append(strconv.AppendInt(space[:0], ms, 10), ':')
+	return string(strconv.AppendUint(b, binary.BigEndian.Uint64(random[:])>>1, 10))
 }

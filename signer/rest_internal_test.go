@@ -139,8 +139,13 @@ func TestNoncesOnlyGrow(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
+			last := ""
 			for range 200 {
 				ms, random, ok := strings.Cut(n.next(now), ":") // the clock stands still
+				if ms <= last {                                 // of the same length
+					t.Errorf("%s comes behind %s", ms, last)
+				}
+				last = ms
 				mu.Lock()
 				if seen[ms] || !ok || random == "" {
 					t.Errorf("the millisecond %s comes twice, or %q is no number", ms, random)
@@ -164,9 +169,9 @@ func TestCacheMakesOneSignerPerToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := []*vmsso.Token{{Assertion: strings.TrimSpace(string(text))}, {Assertion: strings.TrimSpace(string(text))}}
-	first, err := c.Signer(tokens[0])
-	again, err2 := c.Signer(tokens[0])
-	other, err3 := c.Signer(tokens[1])
+	first, err := c.Signer(Options{}, tokens[0])
+	again, err2 := c.Signer(Options{}, tokens[0])
+	other, err3 := c.Signer(Options{}, tokens[1])
 	if err != nil || err2 != nil || err3 != nil || first != again || first == other {
 		t.Fatalf("%v, %v, %v: the same signer %t, another for another token %t", err, err2, err3, first == again, first != other)
 	}
@@ -176,7 +181,7 @@ func TestCacheMakesOneSignerPerToken(t *testing.T) {
 	if a >= b {
 		t.Errorf("nonces %s and then %s, want them to grow from token to token", a, b)
 	}
-	if _, err := c.Signer(&vmsso.Token{}); err == nil {
+	if _, err := c.Signer(Options{}, &vmsso.Token{}); err == nil {
 		t.Error("an empty token has a signer")
 	}
 }

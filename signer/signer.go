@@ -42,6 +42,7 @@ type Credentials struct {
 // A Signer makes messages with one set of credentials. What is the same in all
 // of them is made once, in [New]. It is safe for concurrent use.
 type Signer struct {
+	options     Options
 	opening     []byte // up to the Timestamp
 	proof       []byte // behind it: assertion, certificate, password
 	keyInfo     []byte // nil: an EncryptedAssertion, whose ID is not known
@@ -53,17 +54,8 @@ type Signer struct {
 	vcloud *madeHeader
 }
 
-// New checks the credentials, for it is better to learn here than from a server
-// that a key does not fit: an error wraps [vmsso.ErrUnsupportedToken] or
-// [vmsso.ErrUnsupportedKey] where that is the reason. The times in an assertion
-// are not looked at; those of a certificate are.
-func New(c Credentials) (*Signer, error) {
-	s := &Signer{opening: []byte(opening), signatureID: newID(), nonces: &nonces{}, vcloud: &madeHeader{}}
-	if err := s.use(c); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
+// New returns a [Signer] as servers want it: it is [Options.New] without options.
+func New(c Credentials) (*Signer, error) { return Options{}.New(c) }
 
 func (s *Signer) use(c Credentials) error {
 	switch {
@@ -102,14 +94,14 @@ func (s *Signer) useToken(tok *vmsso.Token) error {
 	if tok.Key == nil {
 		return nil
 	}
-	if s.key, err = newKey(tok.Key); err != nil {
+	if s.key, err = newKey(tok.Key, s.options.Hash); err != nil {
 		return err
 	}
 	if a.Encrypted {
 		return nil // whose key it is issued for is for the server to see
 	}
-	if !a.Fits(tok.Key.Public()) {
-		return fmt.Errorf("%w: Token.Key is not the key that the token was issued for (certificate %q)", vmsso.ErrUnsupportedKey, a.Holder.Subject)
+	if !a.Fits(s.key.public) {
+		return fmt.Errorf("%w: Token.Key is not the key that the token was issued for%s", vmsso.ErrUnsupportedKey, a.holderName())
 	}
 	s.keyInfo = fmt.Appendf(nil, keyInfoToken, envelope.Text(a.ID))
 	return nil
@@ -124,17 +116,17 @@ func (s *Signer) useCertificate(c *tls.Certificate) error {
 	if err != nil {
 		return fmt.Errorf("%w: the certificate cannot be read: %w", vmsso.ErrUnsupportedKey, err)
 	}
-	if s.key, err = newKey(private); err != nil {
+	if s.key, err = newKey(private, s.options.Hash); err != nil {
 		return err
 	}
-	if k, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(private.Public()) {
+	if k, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(s.key.public) {
 		return fmt.Errorf("%w: the private key is not that of the certificate %q", vmsso.ErrUnsupportedKey, leaf.Subject)
 	}
 	if now := time.Now(); now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
 		return fmt.Errorf("%w: the certificate %q is valid from %s to %s only", vmsso.ErrUnsupportedKey, leaf.Subject,
 			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	id := newID()
+	id := newID().String()
 	s.proof = fmt.Appendf(s.proof, binaryToken, id, base64.StdEncoding.EncodeToString(leaf.Raw))
 	s.keyInfo = fmt.Appendf(nil, keyInfoCertificate, id)
 	return nil
@@ -157,12 +149,18 @@ func (s *Signer) HolderOfKey() bool { return s.key != nil }
 // Signer, to which a WS-Trust UseKey refers.
 func (s *Signer) SignatureID() string { return s.signatureID }
 
-// newID makes an xml:id that is not used twice.
-func newID() string {
+// An id is an xml:id that is not used twice.
+type id [33]byte
+
+func newID() (name id) {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return "_" + hex.EncodeToString(b[:])
+	name[0] = '_'
+	hex.Encode(name[1:], b[:])
+	return name
 }
+
+func (name id) String() string { return string(name[:]) }
 
 // Format writes which credentials are there, whatever the verb.
 func (c Credentials) Format(f fmt.State, verb rune) { fmt.Fprint(f, c.describe()) }

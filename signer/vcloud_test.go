@@ -94,7 +94,7 @@ func TestVCloudHeaderHasTheFormOfVMwaresClient(t *testing.T) {
 }
 
 func TestVCloudHeaderRefusesWhatItCannotCarry(t *testing.T) {
-	ec := validPair(t, testKeys["P-256"]())
+	ec := validPair(t, testKeys["P-521"]())
 	for _, tc := range []struct {
 		name string
 		c    signer.Credentials
@@ -108,7 +108,7 @@ func TestVCloudHeaderRefusesWhatItCannotCarry(t *testing.T) {
 		{"a control character", signer.Credentials{Token: bearerToken(t)}, "Fin\x7fance", nil},
 		{"not ASCII", signer.Credentials{Token: bearerToken(t)}, "Finanzä", nil},
 		{"not UTF-8", signer.Credentials{Token: bearerToken(t)}, "Fin\xffance", nil},
-		{"an ECDSA key", signer.Credentials{Token: bound(t, ec)}, "Finance", vmsso.ErrUnsupportedKey},
+		{"a key whose SHA-512 Java has no name for", signer.Credentials{Token: bound(t, ec)}, "Finance", vmsso.ErrUnsupportedKey},
 		{"a password", signer.Credentials{Username: "jo", Password: "x"}, "Finance", vmsso.ErrUnsupportedToken},
 	} {
 		header, err := newSigner(t, tc.c).VCloudHeader(tc.org)

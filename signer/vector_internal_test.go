@@ -1,11 +1,14 @@
 package signer
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
@@ -43,8 +46,8 @@ func TestVectorOfGovmomiIsSignedAlikeByteForByte(t *testing.T) {
 		t.Errorf("SignatureValue of the vector's SignedInfo: got %s, %v\nwant %s", got, err, value)
 	}
 	made, err := s.appendSignature(nil,
-		reference{between(t, timestamp, `wsu:Id="`, `"`), []byte(timestamp)},
-		reference{between(t, body, `wsu:Id="`, `"`), []byte(body)})
+		reference{[]byte(between(t, timestamp, `wsu:Id="`, `"`)), []byte(timestamp)},
+		reference{[]byte(between(t, body, `wsu:Id="`, `"`)), []byte(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,22 +93,52 @@ func TestFixedWidth(t *testing.T) {
 		{"s is negative", "30060201010201ff", ""},
 		{"r is too wide", "30080203010000020101", ""},
 		{"s is too wide", "30080201010203010000", ""},
+		{"r is longer than it has to be", "300702020001020101", ""},
+		{"s is longer than it has to be", "300702010102020001", ""},
+		{"r is empty", "30050200020101", ""},
+		{"bytes behind s", "30070201010201017f", ""},
+		{"a length that is longer than it has to be", "308106020101020102", ""},
+		{"no length", "3080020101020102" + "0000", ""},
+		{"a length over all bytes", "3007020101020102", ""},
 		{"one number only", "3003020101", ""},
 		{"r||s as it is", "00010002", ""},
 	}
 	for _, tt := range tests {
-		got, err := fixedWidth(unhex(t, tt.der), 2)
+		got, err := appendFixedWidth(nil, unhex(t, tt.der), 2)
 		if string(got) != string(unhex(t, tt.want)) || (err == nil) != (tt.want != "") {
 			t.Errorf("%s: %s: got %x, %v, want %q", tt.name, tt.der, got, err, tt.want)
 		}
 	}
 }
 
-func unhex(t *testing.T, s string) []byte {
+func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// The reader of ASN.1 takes what encoding/asn1 writes, and makes the same of it.
+func FuzzFixedWidth(f *testing.F) {
+	for _, s := range []string{"3006020101020102", "3008020200ff020200fe", "300602010102010200", "3006020100020101", "30060201ff020101", "308106020101020102", "3080020101020102"} {
+		f.Add(unhex(f, s), uint8(32))
+	}
+	f.Fuzz(func(t *testing.T, sig []byte, size uint8) {
+		n := min(int(size), len(zeros))
+		got, err := appendFixedWidth(nil, sig, n)
+		var rs struct{ R, S *big.Int }
+		_, bad := asn1.Unmarshal(sig, &rs)
+		exact, _ := asn1.Marshal(rs) // Unmarshal takes bytes behind s
+		if bad != nil || !bytes.Equal(exact, sig) || rs.R.Sign() <= 0 || rs.S.Sign() <= 0 || rs.R.BitLen() > 8*n || rs.S.BitLen() > 8*n {
+			if err == nil {
+				t.Errorf("%x, %d: got %x, want an error", sig, n, got)
+			}
+			return
+		}
+		if want := append(rs.R.FillBytes(make([]byte, n)), rs.S.FillBytes(make([]byte, n))...); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%x, %d: got %x, %v, want %x", sig, n, got, err, want)
+		}
+	})
 }

@@ -50,6 +50,10 @@ type Authenticator struct {
 	// Empty: the server decides.
 	Locale string
 
+	// Signing says how messages are signed for a holder-of-key token. The zero
+	// value is what servers take.
+	Signing signer.Options
+
 	signers signer.Cache
 }
 
@@ -80,7 +84,10 @@ const (
 // is sent; the error then wraps [vmsso.ErrUnsupportedToken] or
 // [vmsso.ErrUnsupportedKey].
 func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
-	sign, err := a.signers.Signer(tok)
+	sign, err := a.signers.Signer(a.Signing, tok)
+	if err == nil {
+		err = sign.CheckMessage()
+	}
 	if bad := envelope.Valid(a.Locale); err == nil && bad != nil {
 		err = fmt.Errorf("soap: Authenticator.Locale has %w", bad)
 	}

@@ -2,8 +2,7 @@ package vcloud_test
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -160,11 +159,11 @@ func TestLoginFallsBackOnceWhereThereIsNoCloudAPI(t *testing.T) {
 
 func TestTokenThatIsRefusedOrUnusable(t *testing.T) {
 	stranger := vmssotest.NewAuthority()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ec := vmssotest.NewKeyPair("ec", key)
+	ed := vmssotest.NewKeyPair("ed", key)
 	groups := make([]string, 500)
 	for i := range groups {
 		groups[i] = fmt.Sprintf(`example.test\%x`, sha256.Sum256([]byte{byte(i), byte(i >> 8)}))
@@ -183,7 +182,7 @@ func TestTokenThatIsRefusedOrUnusable(t *testing.T) {
 		{"another issuer", &vmsso.Token{Assertion: stranger.Issue(vmssotest.Claims{Subject: user, Audiences: []string{entityID}})}, finance(), vmsso.ErrRejected, 1, "HTTP 401", true},
 		{"another audience", &vmsso.Token{Assertion: authority().Issue(vmssotest.Claims{Subject: user})}, finance(), vmsso.ErrRejected, 1, `organization "Finance": check that the token's audience`, true},
 		{"an organization that is not there", bearer(), &vcloud.Authenticator{Org: "Sales"}, vmsso.ErrRejected, 1, "HTTP 401", true},
-		{"an ECDSA key", &vmsso.Token{Assertion: authority().Issue(vmssotest.Claims{Subject: user, Holder: ec.Leaf}), Key: crypto.Signer(key)}, finance(), vmsso.ErrUnsupportedKey, 0, "RSA", false},
+		{"an Ed25519 key", &vmsso.Token{Assertion: authority().Issue(vmssotest.Claims{Subject: user, Holder: ed.Leaf}), Key: crypto.Signer(key)}, finance(), vmsso.ErrUnsupportedKey, 0, "RSA", false},
 		{"a holder-of-key token without its key", &vmsso.Token{Assertion: holder().Assertion}, finance(), vmsso.ErrUnsupportedKey, 0, "Token.Key", false},
 		{"no SAML", &vmsso.Token{Assertion: "s3cr3t"}, finance(), vmsso.ErrUnsupportedToken, 0, "", false},
 		{"a name with a quote", bearer(), &vcloud.Authenticator{Org: `Fin"ance`}, nil, 0, "quote", false},

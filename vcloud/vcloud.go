@@ -66,6 +66,10 @@ type Authenticator struct {
 	// Director; negative means that the system decides.
 	MaxHeader int
 
+	// Signing says how messages are signed for a holder-of-key token. The zero
+	// value is what servers take.
+	Signing signer.Options
+
 	signers signer.Cache
 }
 
@@ -88,7 +92,7 @@ const (
 
 // Login implements [vmsso.Authenticator]. A token that cannot work is refused
 // before anything is sent, as are the name of an organization that a header
-// cannot carry and a holder-of-key token with another key than RSA.
+// cannot carry and a holder-of-key token whose key has no algorithm there.
 func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoint *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
 	header, err := a.sign(tok)
 	if err != nil {
@@ -111,7 +115,7 @@ func (a *Authenticator) Login(ctx context.Context, rt http.RoundTripper, endpoin
 }
 
 func (a *Authenticator) sign(tok *vmsso.Token) (string, error) {
-	s, err := a.signers.Signer(tok)
+	s, err := a.signers.Signer(a.Signing, tok)
 	if err != nil {
 		return "", err
 	}

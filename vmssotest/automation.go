@@ -2,6 +2,7 @@ package vmssotest
 
 import (
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +15,10 @@ type AutomationConfig struct {
 
 	// Legacy makes the endpoint one of before vSphere 7.0 U2: /api/session answers 404, only /rest/com/vmware/cis/session logs in.
 	Legacy bool
+
+	// Algorithms are the values of signatureAlgorithm that JSON-RPC takes, of RS256, RS384, RS512, ES256 (P-256), ES384 (P-384) and ES512 (P-521), as the
+	// newest runtimes do; nil: RS256, the only one that all know.
+	Algorithms []string
 
 	PlainErrors bool // JSON-RPC errors carry no vapi-error header, as those of older servers
 
@@ -49,7 +54,7 @@ type AutomationLogin struct {
 // of bytes of the body, which is not kept).
 //
 // JSON-RPC: com.vmware.cis.session create logs in with the securityCtx saml_bearer_token or saml_hok_token, the latter with a signature of the
-// algorithm RS256 over the canonical JSON of the whole request without securityCtx.signature, and with a timestamp. The protocol has no protection
+// algorithm RS256, or another of AutomationConfig.Algorithms, over the canonical JSON of the whole request without securityCtx.signature, and with a timestamp. The protocol has no protection
 // against replay: a signed request logs in again until its timestamp ends. All else needs the session, which is the same as in REST, in the header
 // vmware-api-session-id or as securityCtx session_id. What is refused is answered with 200 and com.vmware.vapi.std.errors.unauthenticated; what is not
 // a request, with an error of JSON-RPC.
@@ -65,10 +70,18 @@ type Automation struct {
 	tally    tally
 }
 
-// NewAutomation returns a vSphere Automation endpoint. It panics if nobody is trusted.
+// NewAutomation returns a vSphere Automation endpoint. It panics if nobody is trusted or an algorithm is not one.
 func NewAutomation(cfg AutomationConfig) *Automation {
 	if len(cfg.Trust) == 0 {
 		panic("vmssotest: AutomationConfig.Trust is empty")
+	}
+	if cfg.Algorithms == nil {
+		cfg.Algorithms = []string{"RS256"}
+	}
+	for _, name := range cfg.Algorithms {
+		if _, known := rpcAlgorithms[name]; !known {
+			panic(fmt.Sprintf("vmssotest: AutomationConfig.Algorithms has %q", name))
+		}
 	}
 	if cfg.Idle == 0 {
 		cfg.Idle = 30 * time.Minute

@@ -1,10 +1,6 @@
 package vmssotest
 
 import (
-	"crypto"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -79,7 +75,7 @@ func (a *Automation) verifyHolderOfKey(q *rpcRequest) (*AutomationLogin, error) 
 	if err := q.checkTimestamp(now, a.cfg.Tolerance); err != nil {
 		return nil, err
 	}
-	return l, q.checkSignature(l, signature[1])
+	return l, q.checkSignature(l, signature[1], a.cfg.Algorithms)
 }
 
 // checkTimestamp: the times have one form only, which is what VMware's Java runtime reads.
@@ -109,31 +105,6 @@ func millisecondInstant(s string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%.60q is not a UTC time with milliseconds", s)
 	}
 	return t, nil
-}
-
-// checkSignature verifies the signature over all of the request but securityCtx.signature, which it removes from the tree.
-func (q *rpcRequest) checkSignature(l *AutomationLogin, value string) error {
-	if q.security["signatureAlgorithm"] != "RS256" { // the Java runtime of vCenter knows no other
-		return fmt.Errorf("signatureAlgorithm %.40q is not accepted", q.security["signatureAlgorithm"])
-	}
-	key, ok := l.Holder.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return errors.New("the holder's key is not an RSA key")
-	}
-	sig, err := base64.StdEncoding.Strict().DecodeString(value)
-	if err != nil || strings.ContainsAny(value, "\r\n") { // which DecodeString leaves out
-		return errors.New("signature is not base64")
-	}
-	delete(q.security, "signature")
-	signed, err := canonicalJSON(q.tree)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(signed)
-	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], sig); err != nil {
-		return fmt.Errorf("signature is not by the holder over %.2000s: %w", signed, err)
-	}
-	return nil
 }
 
 // texts returns the members of an object that has these and no other, all of them strings that are not empty.

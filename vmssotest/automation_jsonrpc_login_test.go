@@ -2,7 +2,7 @@ package vmssotest
 
 import (
 	"crypto"
-	"crypto/rsa"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -17,7 +17,8 @@ import (
 type rpcLogin struct {
 	token, scheme    string
 	created, expires string
-	key              *rsa.PrivateKey // nil: a bearer token
+	key              crypto.Signer // nil: a bearer token
+	alg              string
 	hash             crypto.Hash
 
 	text   func(string) string // before it is signed
@@ -30,7 +31,7 @@ type rpcLogin struct {
 // newRPCLogin is a good login with a holder-of-key token.
 func newRPCLogin() *rpcLogin {
 	return &rpcLogin{
-		token: newAutomationLogin().token, scheme: vapiSecurity + "saml_hok_token", key: clientKey(), hash: crypto.SHA256,
+		token: newAutomationLogin().token, scheme: vapiSecurity + "saml_hok_token", key: clientKey(), alg: "RS256", hash: crypto.SHA256,
 		created: stamp(testTime()), expires: stamp(testTime().Add(10 * time.Minute)),
 	}
 }
@@ -47,12 +48,12 @@ func (l *rpcLogin) build(t testing.TB) *http.Request {
 	t.Helper()
 	ctx := `"samlToken":` + quoted(l.token) + `,"schemeId":"` + l.scheme + `"`
 	if l.key != nil {
-		ctx = `"schemeId":"` + l.scheme + `","signatureAlgorithm":"RS256","timestamp":{"created":"` + l.created + `","expires":"` + l.expires + `"}`
+		ctx = `"schemeId":"` + l.scheme + `","signatureAlgorithm":"` + l.alg + `","timestamp":{"created":"` + l.created + `","expires":"` + l.expires + `"}`
 	}
 	text := edited(rpcText("com.vmware.cis.session", "create", "", ctx), l.text)
 	body := text
 	if l.key != nil {
-		value := edited(base64.StdEncoding.EncodeToString(sign(t, l.key, l.hash, text)), l.value)
+		value := edited(base64.StdEncoding.EncodeToString(signASN1(t, l.key, l.hash, text)), l.value)
 		proof := edited(`"signature":{"samlToken":`+quoted(l.token)+`,"value":`+quoted(value)+`},`, l.proof)
 		body = strings.Replace(text, `"securityCtx":{`, `"securityCtx":{`+proof, 1)
 	}
@@ -61,6 +62,18 @@ func (l *rpcLogin) build(t testing.TB) *http.Request {
 		l.header(r.Header)
 	}
 	return r
+}
+
+// signASN1 signs as Java does: an ECDSA signature is ASN.1.
+func signASN1(t testing.TB, key crypto.Signer, hash crypto.Hash, text string) []byte {
+	t.Helper()
+	h := hash.New()
+	h.Write([]byte(text))
+	value, err := key.Sign(rand.Reader, h.Sum(nil), hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 func edited(s string, f func(string) string) string {
