@@ -76,6 +76,10 @@ type STSConfig struct {
 	// Without a Certificate nothing is renewed.
 	Renewable bool
 
+	// Signing says how the requests are signed, where there is a key. The zero
+	// value is what servers take.
+	Signing signer.Options
+
 	// Base sends the requests; nil means http.DefaultTransport. It must not be
 	// the vmsso.Transport that is logged in with the tokens.
 	Base http.RoundTripper
@@ -162,7 +166,11 @@ func (c *STSConfig) check() error {
 	if c.Credentials != nil || c.Token != nil {
 		return nil
 	}
-	if _, err := signer.New(signer.Credentials{Username: c.Username, Password: c.Password, Certificate: c.Certificate}); err != nil {
+	sign, err := c.Signing.New(signer.Credentials{Username: c.Username, Password: c.Password, Certificate: c.Certificate})
+	if err == nil {
+		err = sign.CheckMessage()
+	}
+	if err != nil {
 		return fmt.Errorf("tokensource: %w", err)
 	}
 	return nil
@@ -283,7 +291,7 @@ func (s *STS) issue(ctx context.Context, a *attempt) (*vmsso.Token, error) {
 // ask makes one request, and reads the token in the answer.
 func (s *STS) ask(ctx context.Context, stage string, a *attempt, message func(*signer.Signer, time.Time) ([]byte, error)) (*vmsso.Token, error) {
 	call := envelope.Call{URL: s.url, Stage: stage, Action: wsTrust + "/RST/" + stage}
-	sign, err := signer.New(a.credentials)
+	sign, err := s.cfg.Signing.New(a.credentials)
 	if err != nil {
 		return nil, call.Fail(nil, err)
 	}

@@ -1,6 +1,7 @@
 package tokensource_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -9,6 +10,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -28,6 +31,35 @@ type opaque struct{ crypto.Signer }
 
 func hidden(pair tls.Certificate, chain ...[]byte) tls.Certificate {
 	return tls.Certificate{Certificate: append([][]byte{pair.Certificate[0]}, chain...), PrivateKey: opaque{pair.PrivateKey.(crypto.Signer)}}
+}
+
+// TestRequestsAreSignedAsTheConfigurationSays: the strict service takes both.
+func TestRequestsAreSignedAsTheConfigurationSays(t *testing.T) {
+	l := newSTSLab(t, vmssotest.NewAuthority(), vmssotest.NewKeyPair("solution", nil))
+	for _, tc := range []struct {
+		signing signer.Options
+		want    string
+	}{
+		{signer.Options{}, "xmldsig-more#rsa-sha256\""},
+		{signer.Options{Hash: crypto.SHA512, Digest: crypto.SHA512}, "xmldsig-more#rsa-sha512\""},
+	} {
+		var sent []byte
+		l.sts.Inject("Issue", 1, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			sent, _ = io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(sent))
+			next.ServeHTTP(w, r)
+		})
+		if _, err := l.source(t, tokensource.STSConfig{Certificate: &l.pair, Signing: tc.signing}).Token(t.Context()); err != nil {
+			t.Errorf("%v; the service says %q", err, l.sts.Reasons())
+		}
+		if method := `SignatureMethod Algorithm="http://www.w3.org/2001/04/` + tc.want; !strings.Contains(string(sent), method) {
+			t.Errorf("the request has no %s", method)
+		}
+	}
+	_, err := tokensource.NewSTS(tokensource.STSConfig{URL: stsURL, Certificate: &l.pair, Signing: signer.Options{Hash: crypto.SHA1}})
+	if !errors.Is(err, vmsso.ErrUnsupportedKey) {
+		t.Errorf("SHA-1: %v, want ErrUnsupportedKey", err)
+	}
 }
 
 // A key that only signs gets a token and logs in with it; a chain behind the
