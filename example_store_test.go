@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log"
+	"net/http"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/vmsso/vmsso"
-	"github.com/vmsso/vmsso/vmssotest"
+	"github.com/vmsso/vmsso/soap"
+	"github.com/vmsso/vmsso/tokensource"
 )
 
 // A memory is a SessionStore for the transports of one process. A store for Redis or
@@ -19,7 +21,6 @@ type memory struct {
 	mu      sync.Mutex // guards the maps
 	records map[string]entry
 	turns   map[string]chan struct{} // with room for one: who holds the lease
-	writes  int
 }
 
 type entry struct {
@@ -72,7 +73,6 @@ func (l *lease) write(e entry) error {
 		return errors.New("the lease was released")
 	}
 	l.m.records[l.key] = e
-	l.m.writes++
 	return nil
 }
 
@@ -90,7 +90,21 @@ func newMemory() *memory {
 	return &memory{records: map[string]entry{}, turns: map[string]chan struct{}{}}
 }
 
-func TestMemoryIsASessionStore(t *testing.T) {
-	m := newMemory()
-	vmssotest.TestSessionStore(t, func() vmsso.SessionStore { return m })
+// A store of one's own. vmssotest.TestSessionStore tells whether it is one.
+func ExampleSessionStore() {
+	store := newMemory()
+	for range 2 { // the second takes the session of the first
+		transport, err := vmsso.New(vmsso.Config{
+			Endpoint: "https://vcenter.example.com/sdk",
+			Source:   tokensource.Static(&vmsso.Token{Assertion: "<saml2:Assertion …>"}),
+			Auth:     &soap.Authenticator{},
+			Store:    store,
+			Identity: "alice@vsphere.local",
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = &http.Client{Transport: transport}
+		transport.Close() // leaves the session in the store
+	}
 }
