@@ -39,6 +39,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"bench/internal/rig": {".", "tokensource", "vmssotest"},
 	}
 	homes := map[string][]string{
+		"github.com/gofrs/flock":                {"cookiejar"},
 		"github.com/hashicorp/go-retryablehttp": {"internal/retry"},
 		"github.com/beevik/etree":               {"internal/envelope", "signer", "vmssotest"},
 		"github.com/russellhaering/goxmldsig":   {"signer", "vmssotest"},

@@ -1,10 +1,15 @@
 package cookiejar_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 
+	"github.com/vmsso/vmsso"
+	"github.com/vmsso/vmsso/automation"
 	"github.com/vmsso/vmsso/cookiejar"
 )
 
@@ -35,4 +40,42 @@ func ExampleJar_All() {
 	restored.SetCookies(endpoint, saved)
 	fmt.Println(restored)
 	// Output: cookiejar.Jar(https://vc.example.com:443, 1 cookie)
+}
+
+// The runs of a command share one session, also those that run at the same time: the first one logs in. The key has 32 random bytes, and is kept
+// elsewhere, such as in the key ring of the system.
+func ExampleFileStore() {
+	list := func(ctx context.Context, source vmsso.TokenSource, user string, key []byte) error {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		sessions, err := cookiejar.NewFileStore(filepath.Join(cache, "vmlist", "sessions"))
+		if err != nil {
+			return err
+		}
+		client, transport, err := vmsso.Wrap(nil, vmsso.Config{
+			Endpoint: "https://vc.example.com",
+			Source:   source,
+			Auth:     &automation.Authenticator{},
+			Store:    sessions,
+			Identity: user, // and whatever else decides what the session may do
+			StoreKey: key,
+		})
+		if err != nil {
+			return err
+		}
+		defer transport.Close() // leaves the session to the next run; Logout would end it
+
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://vc.example.com/api/vcenter/vm", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	_ = list
 }

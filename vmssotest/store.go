@@ -25,6 +25,12 @@ import (
 // It takes a second or two, because the end of a record is waited for.
 func TestSessionStore(t *testing.T, open func() vmsso.SessionStore) {
 	t.Helper()
+	testSessionStore(t, open, 20*time.Second)
+}
+
+// testSessionStore has patience for so long with what a store need not wait for.
+func testSessionStore(t *testing.T, open func() vmsso.SessionStore, patience time.Duration) {
+	t.Helper()
 	for _, test := range []struct {
 		name string
 		run  func(*storeTest)
@@ -38,27 +44,55 @@ func TestSessionStore(t *testing.T, open func() vmsso.SessionStore) {
 		{"LeaseOfTheDeadIsFree", (*storeTest).crash},
 		{"WritersTakeTurnsAndReadersSeeWholeRecords", (*storeTest).concurrency},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(&storeTest{t, open, storeKey(t.Name())}) })
+		t.Run(test.name, func(t *testing.T) { test.run(&storeTest{t, open, storeKey(t.Name()), patience}) })
 	}
 }
 
 // storeKey is a key as Transport makes them, another one for each name.
 func storeKey(name string) string { return fmt.Sprintf("%064x", []byte(name[max(0, len(name)-32):])) }
 
-// storePatience is how long a store may take for what it need not wait for.
-const storePatience = 20 * time.Second
-
 type storeTest struct {
 	*testing.T
-	open func() vmsso.SessionStore
-	key  string
+	open     func() vmsso.SessionStore
+	key      string
+	patience time.Duration
+}
+
+// errDeaf: a Lock that does not end with its context is not waited for.
+var errDeaf = errors.New("it does not return, although its context has ended")
+
+// tryLock asks for the lease for this time.
+func (t *storeTest) tryLock(s vmsso.SessionStore, key string, wait time.Duration) (vmsso.Lease, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	type result struct {
+		l   vmsso.Lease
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		l, err := s.Lock(ctx, key)
+		done <- result{l, err}
+	}()
+	select {
+	case r := <-done:
+		return r.l, r.err
+	case <-time.After(wait + t.patience):
+		return nil, errDeaf
+	}
+}
+
+// refused wants that the lease, which another has, is not to be had.
+func (t *storeTest) refused(s vmsso.SessionStore) {
+	t.Helper()
+	if l, err := t.tryLock(s, t.key, 50*time.Millisecond); err == nil || l != nil || errors.Is(err, errDeaf) {
+		t.Fatalf("Lock while another has the lease: %v, %v, want the context's error", l, err)
+	}
 }
 
 func (t *storeTest) lock(s vmsso.SessionStore, key string) vmsso.Lease {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), storePatience)
-	defer cancel()
-	l, err := s.Lock(ctx, key)
+	l, err := t.tryLock(s, key, t.patience)
 	if err != nil || l == nil {
 		t.Fatalf("Lock: %v, %v, want a lease", l, err)
 	}
@@ -142,7 +176,7 @@ func (t *storeTest) ttl() {
 	s, other := t.open(), strings.Repeat("e", 64)
 	t.save(s, other, []byte("stays"), time.Hour)
 	t.save(s, t.key, []byte("ends"), time.Second)
-	for end := time.Now().Add(storePatience); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(t.patience); ; time.Sleep(50 * time.Millisecond) {
 		if _, err := s.Load(t.Context(), t.key); errors.Is(err, vmsso.ErrNoSession) {
 			break
 		} else if err != nil || time.Now().After(end) {
@@ -156,13 +190,13 @@ func (t *storeTest) lease() {
 	here, there := t.open(), t.open()
 	for _, second := range []vmsso.SessionStore{here, there} {
 		first := t.lock(here, t.key)
-		got := make(chan vmsso.Lease)
+		got, failed := make(chan vmsso.Lease, 1), make(chan error, 1)
 		go func() {
-			l, err := second.Lock(t.Context(), t.key)
-			if err != nil {
-				t.Errorf("Lock after a Release: %v", err)
+			if l, err := t.tryLock(second, t.key, t.patience); err == nil && l != nil {
+				got <- l
+			} else {
+				failed <- err
 			}
-			got <- l
 		}()
 		select {
 		case <-got:
@@ -172,12 +206,9 @@ func (t *storeTest) lease() {
 		t.release(first)
 		select {
 		case l := <-got:
-			if l == nil {
-				t.FailNow()
-			}
 			t.release(l)
-		case <-time.After(storePatience):
-			t.Fatal("a lease that was released is not given to who waits for it")
+		case err := <-failed:
+			t.Fatalf("a lease that was released is not given to who waits for it: %v", err)
 		}
 	}
 }
@@ -185,11 +216,7 @@ func (t *storeTest) lease() {
 func (t *storeTest) waiting() {
 	s := t.open()
 	first := t.lock(s, t.key)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if l, err := t.open().Lock(ctx, t.key); err == nil || l != nil {
-		t.Fatalf("Lock while another has it: %v, %v, want the context's error", l, err)
-	}
+	t.refused(t.open())
 	t.release(first)
 	t.release(t.lock(s, t.key)) // who gave up waiting does not get it afterwards
 }
@@ -208,11 +235,7 @@ func (t *storeTest) fencing() {
 	t.want(s, t.key, []byte("new"))
 	next := t.lock(s, t.key)
 	_ = old.Release() // must not release that of another
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if l, err := t.open().Lock(ctx, t.key); err == nil || l != nil {
-		t.Error("the second Release of one lease has released the next one")
-	}
+	t.refused(t.open())
 	t.release(next)
 }
 
@@ -259,12 +282,13 @@ func (t *storeTest) concurrency() {
 		all.Go(func() {
 			s := t.open()
 			for range rounds {
-				l, err := s.Lock(t.Context(), t.key)
-				if err != nil {
-					t.Errorf("Lock: %v", err)
+				l, err := t.tryLock(s, t.key, t.patience)
+				if err != nil || l == nil {
+					t.Errorf("Lock: %v, %v, want a lease", l, err)
 					return
 				}
 				b, err := s.Load(t.Context(), t.key)
+				time.Sleep(time.Millisecond) // for a second writer, if there can be one
 				if err == nil {
 					err = l.Save(t.Context(), numbered(numberOf(b)+1), time.Hour)
 				}
