@@ -19,13 +19,15 @@
 // # The pieces
 //
 //   - A [TokenSource] yields SAML 2.0 assertions, bearer or holder-of-key:
-//     package tokensource has a fixed token, files, and the vCenter Single
-//     Sign-On security token service (STS).
+//     package tokensource has a fixed token, files, helper programs, and the
+//     vCenter Single Sign-On security token service (STS).
 //   - An [Authenticator] speaks one protocol: package soap logs in to vSphere's
 //     SOAP endpoint by LoginByToken, package automation to vSphere Automation
 //     over REST or JSON-RPC, package vcloud to vCloud Director and VMware Cloud
 //     Director.
-//   - A [Session] is what a login returned: headers and cookies.
+//   - A [Session] is what a login returned: headers and cookies. It lives in
+//     memory, or in a [SessionStore], from where later processes take it:
+//     package cookiejar has one in a directory.
 //   - [Routes] choose among several transports by path, so that one http.Client
 //     serves a whole vCenter. Package lookup finds its endpoints.
 //   - Package vmssotest has strict in-process servers to test against.

@@ -175,7 +175,7 @@ func TestMessagesAreWrittenAsGoxmldsigCanonicalizesThem(t *testing.T) {
 			}
 		}
 	})
-	if n < 2000 {
+	if n < 2000 && !testing.Short() { // rapid makes fewer then
 		t.Errorf("%d messages, want thousands", n)
 	}
 }
@@ -249,7 +249,7 @@ func TestInteropXmllintWritesMessagesAlike(t *testing.T) {
 		}
 		t.Errorf("%d pieces differ from byte %d on: xmllint writes %.300q, want %.300q", len(want), at, got[at:], all[at:])
 	}
-	if len(want) < 900 {
+	if len(want) < 900 && !testing.Short() {
 		t.Errorf("%d pieces, want 900", len(want))
 	}
 }
