@@ -2,6 +2,7 @@ package signer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,14 +82,37 @@ func appendCanonical(b []byte, v any, depth int) ([]byte, error) {
 
 // compareUTF16 orders as Java's String.compareTo does.
 func compareUTF16(a, b string) int {
-	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
+	for a != "" && b != "" {
+		x, n := utf8.DecodeRuneInString(a)
+		y, m := utf8.DecodeRuneInString(b)
+		if x != y {
+			return cmp.Or(cmp.Compare(firstUnit(x), firstUnit(y)), cmp.Compare(x, y))
+		}
+		a, b = a[n:], b[m:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// firstUnit is the first of the character's one or two units of UTF-16.
+func firstUnit(r rune) rune {
+	if high, _ := utf16.EncodeRune(r); high != utf8.RuneError {
+		return high
+	}
+	return r
 }
 
 // appendText writes everything as it is but quotes, backslashes and controls.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
+	rest := 0 // what is not written yet begins there
 	for i := range len(s) {
-		switch c := s[i]; c {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[rest:i]...)
+		rest = i + 1
+		switch c {
 		case '"', '\\':
 			b = append(b, '\\', c)
 		case '\b':
@@ -102,14 +126,10 @@ func appendText(b []byte, s string) []byte {
 		case '\t':
 			b = append(b, `\t`...)
 		default:
-			if c < ' ' {
-				b = fmt.Appendf(b, `\u%04X`, c)
-			} else {
-				b = append(b, c)
-			}
+			b = fmt.Appendf(b, `\u%04X`, c)
 		}
 	}
-	return append(b, '"')
+	return append(append(b, s[rest:]...), '"')
 }
 
 // appendNumber writes an integer as it is and a double with one digit before

@@ -2,7 +2,6 @@ package signer
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -15,8 +14,8 @@ const vapiSecurity = "com.vmware.vapi.std.security."
 // JSONRPC returns the vAPI request, a JSON-RPC object with params.ctx, with the
 // token as its security context. For a holder-of-key token the whole request is
 // signed in canonical form, from now on valid for as long as the options say;
-// the request that is returned may be written in another way without losing the
-// signature.
+// the request that is returned, which is in that form too, may be written in
+// another way without losing the signature.
 //
 // All servers take RS256, an RSA key with SHA-256. VMware's runtimes for Python
 // and Go take RS384 and RS512 too, and newer ones for Java also ES256, ES384 and
@@ -37,7 +36,7 @@ func (s *Signer) JSONRPC(request []byte, now time.Time) ([]byte, error) {
 	token := string(s.proof)
 	if s.key == nil {
 		ctx["securityCtx"] = map[string]any{"schemeId": vapiSecurity + "saml_bearer_token", "samlToken": token}
-		return json.Marshal(v)
+		return appendCanonical(make([]byte, 0, len(request)+len(token)+1024), v, 0)
 	}
 	if s.key.alg.rpc == "" {
 		return nil, s.key.alg.refusedBy("vSphere Automation over JSON-RPC", "SHA-256, SHA-384 and SHA-512 with RSA, and with ECDSA that of the curve's strength")
@@ -49,7 +48,7 @@ func (s *Signer) JSONRPC(request []byte, now time.Time) ([]byte, error) {
 		"timestamp":          map[string]any{"created": created.Format(wireTime), "expires": expires.Format(wireTime)},
 	}
 	ctx["securityCtx"] = security
-	canonical, err := appendCanonical(nil, v, 0)
+	canonical, err := appendCanonical(make([]byte, 0, len(request)+1024), v, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +57,7 @@ func (s *Signer) JSONRPC(request []byte, now time.Time) ([]byte, error) {
 		return nil, err
 	}
 	security["signature"] = map[string]any{"samlToken": token, "value": base64.StdEncoding.EncodeToString(signature)}
-	return json.Marshal(v)
+	return appendCanonical(make([]byte, 0, len(request)+len(token)+1024), v, 0)
 }
 
 func member(v any, name string) any {
