@@ -39,6 +39,8 @@ func (x *call) judge(o outcome) (verdict, string) {
 		return handedUp, "the answer was cut off"
 	case o.err != nil:
 		return x.judgeBroken(o.err)
+	case o.left && s.refused(o.status, o.answer): // nobody waited to hear whether the session is gone
+		return handedUp, "the caller's own context ended"
 	case s.refused(o.status, o.answer):
 		return x.judgeRefused()
 	case o.status == http.StatusServiceUnavailable && x.met(busy), o.status == http.StatusTooManyRequests && x.met(many):
