@@ -33,10 +33,12 @@ func (c *counted) Token(ctx context.Context) (*vmsso.Token, error) {
 	if panics {
 		panic("s3cr3t")
 	}
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	if err != nil {
 		return nil, err
