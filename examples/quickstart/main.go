@@ -129,10 +129,10 @@ func (t *tour) endSessions(ctx context.Context) error {
 		callers   []caller
 	}{
 		{"the vCenter", "forgets", s.killVCenter, []caller{
-			{"bearer, SOAP", s.vsphere.Logins, t.bearer.currentTime},
-			{"bearer, REST", s.automation.Logins, t.bearer.listByREST},
-			{"holder-of-key, SOAP", s.vsphere.Logins, t.holder.currentTime},
-			{"holder-of-key, JSON-RPC", s.automation.Logins, t.holder.listByRPC},
+			{"bearer, SOAP", s.vcenter.VSphere.Logins, t.bearer.currentTime},
+			{"bearer, REST", s.vcenter.Automation.Logins, t.bearer.listByREST},
+			{"holder-of-key, SOAP", s.vcenter.VSphere.Logins, t.holder.currentTime},
+			{"holder-of-key, JSON-RPC", s.vcenter.Automation.Logins, t.holder.listByRPC},
 		}},
 		{"the Cloud Director", "forgets", s.killDirector, []caller{
 			{"tenant, bearer", s.director.Logins, t.tenant.listVMs},

@@ -104,13 +104,13 @@ func (t *tour) sum(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.out.count("vCenter, SOAP", s.vsphere.Logins(), s.vsphere.Refused(), s.vsphere.Sessions())
-	t.out.count("vCenter, Automation", s.automation.Logins(), s.automation.Refused(), s.automation.Sessions())
+	t.out.count("vCenter, SOAP", s.vcenter.VSphere.Logins(), s.vcenter.VSphere.Refused(), s.vcenter.VSphere.Sessions())
+	t.out.count("vCenter, Automation", s.vcenter.Automation.Logins(), s.vcenter.Automation.Refused(), s.vcenter.Automation.Sessions())
 	t.out.fact("  of these", fmt.Sprintf("%d logins over REST, %d over JSON-RPC",
-		s.automation.Calls("POST /api/session"), s.automation.Calls("com.vmware.cis.session create")))
+		s.vcenter.Automation.Calls("POST /api/session"), s.vcenter.Automation.Calls("com.vmware.cis.session create")))
 	t.out.count("Cloud Director", s.director.Logins(), s.director.Refused(), s.director.Sessions())
 	t.out.count("vcsim", s.front.Logins(), s.front.Refused(), len(left))
-	t.out.fact("STS", fmt.Sprintf("%d tokens, %d refused", s.sts.Issued(), s.sts.Failures()))
+	t.out.fact("STS", fmt.Sprintf("%d tokens, %d refused", s.vcenter.STS.Issued(), s.vcenter.STS.Failures()))
 	t.out.title(fmt.Sprintf("\n%d calls came after the end of their session: none failed, with %s.", t.late, plural(t.relogins, "login")))
 	return nil
 }

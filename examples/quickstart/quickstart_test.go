@@ -157,11 +157,10 @@ func TestEveryCallOutlivesItsSession(t *testing.T) {
 	}
 	for _, v := range []*vcenter{tour.bearer, tour.holder} {
 		for _, call := range []func(context.Context) (string, error){v.currentTime, v.readFile, v.listByREST, v.listByRPC} {
-			s.vsphere.Kill()
-			s.automation.Kill()
-			before := s.logins()
-			if got, err := call(t.Context()); err != nil || s.logins()-before != 1 {
-				t.Errorf("got %q, %v, with %d logins, want 1", got, err, s.logins()-before)
+			s.vcenter.Kill()
+			before := s.vcenter.Logins()
+			if got, err := call(t.Context()); err != nil || s.vcenter.Logins()-before != 1 {
+				t.Errorf("got %q, %v, with %d logins, want 1", got, err, s.vcenter.Logins()-before)
 			}
 		}
 	}
@@ -174,7 +173,7 @@ func TestStopsWhenTheSTSFails(t *testing.T) {
 	if err := tour.getTokens(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.sts.Inject("", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	s.vcenter.STS.Inject("", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "down for maintenance", http.StatusServiceUnavailable)
 	})
 	err := tour.callVCenter(t.Context())

@@ -38,11 +38,7 @@ const (
 // servers are a small data centre: a vCenter and a Cloud Director that are
 // strict, and a vcsim that is made strict by a front.
 type servers struct {
-	// The services of the vCenter, all on one host.
-	sts        *vmssotest.STS
-	vsphere    *vmssotest.VSphere
-	automation *vmssotest.Automation
-
+	vcenter  *vmssotest.VCenter
 	director *vmssotest.Director
 	issuer   *vmssotest.Authority // whom the director trusts
 
@@ -79,42 +75,23 @@ func startServers(ctx context.Context) (_ *servers, err error) {
 	s.transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: goroutines}
 	s.closers = append(s.closers, s.transport.CloseIdleConnections)
 
-	authority := vmssotest.NewAuthority()
-	s.startVCenter(authority, trusted)
+	s.vcenter = vmssotest.NewVCenter(vmssotest.VCenterConfig{
+		Users:         map[string]string{userName: userPassword},
+		SolutionUsers: map[string]*x509.Certificate{"backup": s.machine.Leaf},
+	})
+	s.vcenterURL = s.listen(s.vcenter, trusted)
 	s.startDirector(trusted)
 	vcsim, err := s.startVcsim(trusted)
 	if err != nil {
 		return nil, err
 	}
 	s.front = vmssotest.NewVSphere(vmssotest.VSphereConfig{
-		Trust:   []*x509.Certificate{authority.Certificate()},
+		Trust:   []*x509.Certificate{s.vcenter.Authority.Certificate()},
 		Backend: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(vcsim) }, Transport: s.transport},
 	})
 	s.frontURL = s.listen(s.front, trusted) + "/sdk"
 	s.admin, err = newAdmin(ctx, vcsim, s.transport)
 	return s, err
-}
-
-// startVCenter starts a vCenter: one host that has the services at different
-// paths, and trusts the tokens of its own STS.
-func (s *servers) startVCenter(authority *vmssotest.Authority, trusted *x509.CertPool) {
-	trust := []*x509.Certificate{authority.Certificate()}
-	s.sts = vmssotest.NewSTS(vmssotest.STSConfig{
-		Authority:     authority,
-		Users:         map[string]string{userName: userPassword},
-		SolutionUsers: map[string]*x509.Certificate{"backup": s.machine.Leaf},
-	})
-	s.vsphere = vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: trust})
-	s.automation = vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: trust})
-
-	paths := http.NewServeMux()
-	paths.Handle("/sts/", s.sts)
-	paths.Handle("/", s.vsphere) // /sdk and /folder
-	for _, path := range []string{"/api", "/api/", "/rest/"} {
-		paths.Handle(path, s.automation)
-	}
-	s.vcenterURL = s.listen(paths, trusted)
-	paths.Handle("/lookupservice/", vmssotest.NewLookup(vmssotest.LookupConfig{Services: vmssotest.LookupServices(s.vcenterURL)}))
 }
 
 // startDirector starts a Cloud Director. It trusts another issuer than the
@@ -176,16 +153,11 @@ func (s *servers) close() {
 // sessions is how many sessions there are, without that of the administrator.
 func (s *servers) sessions(ctx context.Context) (int, error) {
 	others, err := s.admin.others(ctx)
-	return s.vsphere.Sessions() + s.automation.Sessions() + s.director.Sessions() + len(others), err
+	return s.vcenter.Sessions() + s.director.Sessions() + len(others), err
 }
-
-// logins is how many logins the vCenter has accepted.
-func (s *servers) logins() int { return s.vsphere.Logins() + s.automation.Logins() }
 
 // killVCenter ends all sessions behind the clients' backs, and returns how many.
-func (s *servers) killVCenter(context.Context) (int, error) {
-	return s.vsphere.Kill() + s.automation.Kill(), nil
-}
+func (s *servers) killVCenter(context.Context) (int, error) { return s.vcenter.Kill(), nil }
 
 // killDirector does the same to the Cloud Director.
 func (s *servers) killDirector(context.Context) (int, error) { return s.director.Kill(), nil }

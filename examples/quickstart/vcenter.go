@@ -27,10 +27,10 @@ func (t *tour) useVCenter(ctx context.Context, kind string, source vmsso.TokenSo
 	}
 	v := &vcenter{client, t.servers.vcenterURL}
 	for _, c := range []caller{
-		{kind + ", SOAP", t.servers.logins, v.currentTime},   // logs in
-		{kind + ", /folder", t.servers.logins, v.readFile},   // with the cookie of that session
-		{kind + ", REST", t.servers.logins, v.listByREST},    // logs in, by the protocol that was chosen
-		{kind + ", JSON-RPC", t.servers.logins, v.listByRPC}, // with the ID of that session
+		{kind + ", SOAP", t.servers.vcenter.Logins, v.currentTime},   // logs in
+		{kind + ", /folder", t.servers.vcenter.Logins, v.readFile},   // with the cookie of that session
+		{kind + ", REST", t.servers.vcenter.Logins, v.listByREST},    // logs in, by the protocol that was chosen
+		{kind + ", JSON-RPC", t.servers.vcenter.Logins, v.listByRPC}, // with the ID of that session
 	} {
 		if err := t.call(ctx, c); err != nil {
 			return nil, err

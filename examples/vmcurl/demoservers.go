@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 
@@ -28,9 +27,7 @@ const (
 // what a user of them has.
 type demoServers struct {
 	vcenter, director *vmssotest.Server
-	sts               *vmssotest.STS
-	vsphere           *vmssotest.VSphere
-	automation        *vmssotest.Automation
+	services          *vmssotest.VCenter
 	cloud             *vmssotest.Director
 	dir               string
 }
@@ -47,30 +44,20 @@ func startDemo() (_ *demoServers, err error) {
 	if err != nil {
 		return nil, err
 	}
-	machine, authority, issuer := vmssotest.NewKeyPair("backup", nil), vmssotest.NewAuthority(), vmssotest.NewAuthority()
-	trust := []*x509.Certificate{authority.Certificate()}
+	machine, issuer := vmssotest.NewKeyPair("backup", nil), vmssotest.NewAuthority()
+	services := vmssotest.NewVCenter(vmssotest.VCenterConfig{
+		Users:         map[string]string{demoUser: demoPassword},
+		SolutionUsers: map[string]*x509.Certificate{"backup": machine.Leaf},
+	})
 	s := &demoServers{
-		dir: dir,
-		sts: vmssotest.NewSTS(vmssotest.STSConfig{
-			Authority:     authority,
-			Users:         map[string]string{demoUser: demoPassword},
-			SolutionUsers: map[string]*x509.Certificate{"backup": machine.Leaf},
-		}),
-		vsphere:    vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: trust}),
-		automation: vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: trust}),
+		dir:      dir,
+		services: services,
 		cloud: vmssotest.NewDirector(vmssotest.DirectorConfig{
-			Trust: append(trust, issuer.Certificate()), // the vCenter's users may come too
+			Trust: []*x509.Certificate{issuer.Certificate(), services.Authority.Certificate()}, // the vCenter's users may come too
 			Orgs:  map[string]string{"System": demoEntityID, "Finance": demoEntityID},
 		}),
 	}
-	paths := http.NewServeMux()
-	paths.Handle("/sts/", s.sts)
-	paths.Handle("/", s.vsphere)
-	for _, path := range []string{"/api", "/api/", "/rest/"} {
-		paths.Handle(path, s.automation)
-	}
-	s.vcenter, s.director = vmssotest.Listen(paths), vmssotest.Listen(s.cloud)
-	paths.Handle("/lookupservice/", vmssotest.NewLookup(vmssotest.LookupConfig{Services: vmssotest.LookupServices(s.vcenter.URL)}))
+	s.vcenter, s.director = vmssotest.Listen(services), vmssotest.Listen(s.cloud)
 	token := issuer.Issue(vmssotest.Claims{Subject: "bob@example.com", Audiences: []string{demoEntityID}})
 	if err := s.writeFiles(machine, token); err != nil {
 		s.close()
@@ -113,7 +100,7 @@ func (s *demoServers) asMachine(args ...string) []string {
 // counts is what the servers have counted.
 func (s *demoServers) counts() string {
 	return fmt.Sprintf("logins so far: REST %d, SOAP %d, Director %d; open sessions: %d",
-		s.automation.Logins(), s.vsphere.Logins(), s.cloud.Logins(), s.automation.Sessions()+s.vsphere.Sessions()+s.cloud.Sessions())
+		s.services.Automation.Logins(), s.services.VSphere.Logins(), s.cloud.Logins(), s.services.Sessions()+s.cloud.Sessions())
 }
 
 func (s *demoServers) close() {

@@ -22,7 +22,7 @@ func TestLargeDownloadIsNotHeldInMemory(t *testing.T) {
 	content := bytes.Repeat([]byte("vmdk"), block/4)
 	var before, now runtime.MemStats
 	var most uint64
-	l.vsphere.Inject("GET /folder", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	l.services.VSphere.Inject("GET /folder", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		for i := range blocks {
 			if _, err := w.Write(content); err != nil {
 				t.Error(err)
@@ -52,7 +52,7 @@ func TestLargeDownloadIsNotHeldInMemory(t *testing.T) {
 func TestProgressOfADownload(t *testing.T) {
 	l := newLab(t)
 	shown := make(chan struct{})
-	l.vsphere.Inject("GET /folder", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	l.services.VSphere.Inject("GET /folder", -1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		for range 2000 {
 			_, _ = io.WriteString(w, "a piece of a disk ")
 			_ = http.NewResponseController(w).Flush()

@@ -48,7 +48,7 @@ func TestUntrustedServerGetsNothing(t *testing.T) {
 	if r.status != statusNotTrusted || !strings.Contains(r.stderr, other) {
 		t.Errorf("another thumbprint: status %d, stderr %q; want 60 and the one that was found", r.status, r.stderr)
 	}
-	if got := l.sts.Requests() + l.automation.Calls("GET /api/vcenter/vm"); got != 0 {
+	if got := l.services.STS.Requests() + l.services.Automation.Calls("GET /api/vcenter/vm"); got != 0 {
 		t.Errorf("%d requests came", got)
 	}
 	for _, trusted := range []string{want, strings.ToLower(other)} {
@@ -60,9 +60,9 @@ func TestUntrustedServerGetsNothing(t *testing.T) {
 func TestStoredSessionIsNotSentToAnImpostor(t *testing.T) {
 	l := newLab(t)
 	l.ok(l.machine("/api/vcenter/vm")...)
-	calls := l.automation.Calls("GET /api/vcenter/vm")
+	calls := l.services.Automation.Calls("GET /api/vcenter/vm")
 	r := l.run(l.asMachine("-thumbprint", thumbprint(l.director.Certificate()), "/api/vcenter/vm")...)
-	if got := l.automation.Calls("GET /api/vcenter/vm") - calls; r.status != statusNotTrusted || got != 0 {
+	if got := l.services.Automation.Calls("GET /api/vcenter/vm") - calls; r.status != statusNotTrusted || got != 0 {
 		t.Errorf("status %d, %d requests; want 60 and none", r.status, got)
 	}
 	r = l.run(l.asMachine("/api/vcenter/vm")...)
@@ -76,8 +76,8 @@ func TestStoredSessionIsNotSentToAnImpostor(t *testing.T) {
 func TestGovcInsecureIsNotObeyed(t *testing.T) {
 	l := newLab(t)
 	l.env = map[string]string{"GOVC_URL": l.vcenter.URL, "GOVC_USERNAME": demoUser, "GOVC_PASSWORD": demoPassword, "GOVC_INSECURE": "1"}
-	if r := l.run("/api/vcenter/vm"); r.status != statusNotTrusted || l.sts.Requests() != 0 {
-		t.Errorf("status %d, %d requests of the token service; want 60 and none", r.status, l.sts.Requests())
+	if r := l.run("/api/vcenter/vm"); r.status != statusNotTrusted || l.services.STS.Requests() != 0 {
+		t.Errorf("status %d, %d requests of the token service; want 60 and none", r.status, l.services.STS.Requests())
 	}
 }
 
@@ -105,7 +105,7 @@ func TestServerThatDoesNotRun(t *testing.T) {
 // has come.
 func (l *lab) hang(op string) <-chan struct{} {
 	came := make(chan struct{}, 10)
-	l.automation.Inject(op, -1, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+	l.services.Automation.Inject(op, -1, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 		came <- struct{}{}
 		<-r.Context().Done()
 	})
@@ -120,7 +120,7 @@ func TestMaxTime(t *testing.T) {
 		if r := l.run(l.machine("-max-time", "0.3", "/api/vcenter/vm")...); r.status != statusTimeout || !strings.Contains(r.stderr, "-max-time") {
 			t.Errorf("%s hangs: got %+v, want 28", op, r)
 		}
-		l.automation.Inject(op, 0, nil)
+		l.services.Automation.Inject(op, 0, nil)
 		l.ok(l.machine("-logout")...)
 	}
 }
@@ -138,9 +138,9 @@ func TestInterruptKeepsTheSession(t *testing.T) {
 	if r.status != statusInterrupted || r.stderr != "vmcurl: interrupted; the session, if there is one, is kept\n" {
 		t.Errorf("got %+v, want 130", r)
 	}
-	l.automation.Inject("GET /api/vcenter/vm", 0, nil)
+	l.services.Automation.Inject("GET /api/vcenter/vm", 0, nil)
 	l.ok(l.machine("/api/vcenter/vm")...)
-	if got := l.automation.Logins(); got != 1 {
+	if got := l.services.Automation.Logins(); got != 1 {
 		t.Errorf("%d logins, want 1: the session is kept", got)
 	}
 }
@@ -158,8 +158,8 @@ func TestInterruptWhileSomebodyTypes(t *testing.T) {
 	}
 	r := l.runIn(ctx, "-vcenter", l.vcenter.URL, "-ca", l.file("ca.pem"), "-user", demoUser, "/api/vcenter/vm")
 	<-ended
-	if r.status != statusInterrupted || l.sts.Failures() != 0 || l.sts.Issued() != 0 {
-		t.Errorf("got %+v, with %d tokens; want 130 and none", r, l.sts.Issued())
+	if r.status != statusInterrupted || l.services.STS.Failures() != 0 || l.services.STS.Issued() != 0 {
+		t.Errorf("got %+v, with %d tokens; want 130 and none", r, l.services.STS.Issued())
 	}
 }
 

@@ -125,10 +125,12 @@ func (l *lab) read(name string) string {
 }
 
 func (l *lab) sessions() int {
-	return l.automation.Sessions() + l.vsphere.Sessions() + l.cloud.Sessions()
+	return l.services.Automation.Sessions() + l.services.VSphere.Sessions() + l.cloud.Sessions()
 }
 
-func (l *lab) logins() int { return l.automation.Logins() + l.vsphere.Logins() + l.cloud.Logins() }
+func (l *lab) logins() int {
+	return l.services.Automation.Logins() + l.services.VSphere.Logins() + l.cloud.Logins()
+}
 
 // vms is what the answer with the list of VMs holds, whatever its form.
 const vms = "web02"

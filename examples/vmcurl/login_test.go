@@ -141,18 +141,18 @@ func TestSessionIsKeptBetweenRuns(t *testing.T) {
 	l := newLab(t)
 	l.stdin = demoMessage
 	for _, args := range [][]string{l.machine("/api/vcenter/vm"), l.machine("/sdk"), l.alice(l.file("password"), "/sdk"), l.bob("/api/org")} {
-		before, tokens := l.logins(), l.sts.Issued()
+		before, tokens := l.logins(), l.services.STS.Issued()
 		for range 5 {
 			l.ok(args...)
 		}
-		if got, tokens := l.logins()-before, l.sts.Issued()-tokens; got != 1 || tokens > 1 {
+		if got, tokens := l.logins()-before, l.services.STS.Issued()-tokens; got != 1 || tokens > 1 {
 			t.Errorf("%v: %d logins with %d tokens, want 1", args, got, tokens)
 		}
 	}
 	if got := l.sessions(); got != 4 {
 		t.Fatalf("%d sessions, want 4: two of backup, one of alice, one of bob", got)
 	}
-	issued := l.sts.Issued()
+	issued := l.services.STS.Issued()
 	for _, tt := range []struct {
 		args []string
 		left int
@@ -168,7 +168,7 @@ func TestSessionIsKeptBetweenRuns(t *testing.T) {
 			}
 		}
 	}
-	if got := l.sts.Issued() - issued; got != 0 || l.asked != nil {
+	if got := l.services.STS.Issued() - issued; got != 0 || l.asked != nil {
 		t.Errorf("%d tokens were got, asked %q; want none", got, l.asked)
 	}
 }
@@ -203,9 +203,9 @@ func TestEndedSessionIsReplaced(t *testing.T) {
 		if got := l.ok(l.machine("-d", "@"+file, "/api/echo")...); got != `{"n":1}` {
 			t.Errorf("got %q", got)
 		}
-		l.automation.Kill()
+		l.services.Automation.Kill()
 	}
-	if got := l.automation.Logins(); got != 3 {
+	if got := l.services.Automation.Logins(); got != 3 {
 		t.Errorf("%d logins, want 3", got)
 	}
 	l.ok(l.machine("-logout")...)
@@ -223,8 +223,8 @@ func TestParallelRunsMakeOneLogin(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := l.automation.Logins(); got != 1 || l.sts.Issued() != 1 {
-		t.Errorf("%d logins with %d tokens, want 1", got, l.sts.Issued())
+	if got := l.services.Automation.Logins(); got != 1 || l.services.STS.Issued() != 1 {
+		t.Errorf("%d logins with %d tokens, want 1", got, l.services.STS.Issued())
 	}
 }
 
@@ -257,7 +257,7 @@ func TestWrongPasswordIsSentOnce(t *testing.T) {
 	if got := l.run(l.alice(wrong, "/api/vcenter/vm")...); got.status != statusDenied || !strings.Contains(got.stderr, "nothing was sent") {
 		t.Errorf("again: status %d, stderr %q; want 67 and that nothing was sent", got.status, got.stderr)
 	}
-	if got := l.sts.Failures(); got != 1 {
+	if got := l.services.STS.Failures(); got != 1 {
 		t.Errorf("the wrong password was sent %d times, want once", got)
 	}
 	if got := l.ok(l.alice(l.file("password"), "/api/vcenter/vm")...); !strings.Contains(got, vms) {
@@ -282,8 +282,8 @@ func TestTwoWrongPasswordsAreEnough(t *testing.T) {
 			t.Errorf("%s: got %+v, want 67", password, r)
 		}
 	}
-	if got := l.sts.Failures(); got != 2 || l.sts.Issued() != 0 || l.sts.Locked(demoUser) {
-		t.Errorf("%d wrong passwords and %d right ones were sent, want 2 and none", got, l.sts.Issued())
+	if got := l.services.STS.Failures(); got != 2 || l.services.STS.Issued() != 0 || l.services.STS.Locked(demoUser) {
+		t.Errorf("%d wrong passwords and %d right ones were sent, want 2 and none", got, l.services.STS.Issued())
 	}
 }
 

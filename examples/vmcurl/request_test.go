@@ -20,12 +20,12 @@ type seen struct {
 // see lets the next request of an operation be seen.
 func (l *lab) see(op string) *seen {
 	s := &seen{}
-	inject := l.automation.Inject
+	inject := l.services.Automation.Inject
 	switch {
 	case strings.Contains(op, "cloudapi"), strings.Contains(op, "transfer"):
 		inject = l.cloud.Inject
 	case !strings.Contains(op, "/api") && !strings.Contains(op, "/rest"):
-		inject = l.vsphere.Inject
+		inject = l.services.VSphere.Inject
 	}
 	inject(op, 1, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		body, err := io.ReadAll(r.Body)
@@ -91,7 +91,7 @@ func TestBadCommandLine(t *testing.T) {
 	user := func(args ...string) []string { return l.alice(l.file("password"), args...) }
 	terminal := func(l *lab) { l.terminals = "stdin" }
 	hok := l.write("hok.xml", l.holderToken())
-	before := l.sts.Requests()
+	before := l.services.STS.Requests()
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -153,7 +153,7 @@ func TestBadCommandLine(t *testing.T) {
 			t.Errorf("%q: the message has the password: %q", tt.args, r.stderr)
 		}
 	}
-	if got := l.sts.Requests() - before; got != 0 || l.logins() != 0 {
+	if got := l.services.STS.Requests() - before; got != 0 || l.logins() != 0 {
 		t.Errorf("%d requests came", got)
 	}
 }
@@ -182,7 +182,7 @@ func TestOutFile(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	get := l.machine("-o", out, "/folder/big.vmdk?dsName=x")
 	send := func(declared, sent int) {
-		l.vsphere.Inject("GET /folder", 1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		l.services.VSphere.Inject("GET /folder", 1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = w.Write(bytes.Repeat([]byte("x"), sent))
 			if sent < declared {
@@ -230,7 +230,7 @@ func TestOutFile(t *testing.T) {
 
 func TestIncludeHeaders(t *testing.T) {
 	l := newLab(t)
-	l.automation.Inject("GET /api/vcenter/vm", 1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	l.services.Automation.Inject("GET /api/vcenter/vm", 1, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Set-Cookie", "session=geheim")
 		w.Header().Set("Location", "/ui?ticket=geheim")
 		w.Header().Set("Date", "today")

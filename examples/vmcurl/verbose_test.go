@@ -53,9 +53,9 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	s := &spy{}
 	_, signature, _ := strings.Cut(l.read(l.file("token.xml")), "SignatureValue>")
 	s.add(signature[:100])
-	l.sts.Inject("", -1, s.watch)
-	l.automation.Inject("", -1, s.watch)
-	l.vsphere.Inject("", -1, s.watch)
+	l.services.STS.Inject("", -1, s.watch)
+	l.services.Automation.Inject("", -1, s.watch)
+	l.services.VSphere.Inject("", -1, s.watch)
 	l.cloud.Inject("", -1, s.watch)
 	l.stdin = demoMessage
 	wrong := l.write("wrong", "hunter2-hunter2-hunter2")
@@ -72,8 +72,8 @@ func TestNoOutputShowsASecret(t *testing.T) {
 			r := l.run(args...)
 			out.WriteString(r.stdout + r.stderr)
 		}
-		l.automation.Kill()
-		l.vsphere.Kill()
+		l.services.Automation.Kill()
+		l.services.VSphere.Kill()
 		l.cloud.Kill()
 	}
 	for _, args := range [][]string{l.machine("-v", "-logout"), l.bob("-v", "-logout")} {
@@ -110,7 +110,7 @@ func TestVerbose(t *testing.T) {
 	if got := l.steady(r.stderr); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	l.automation.Kill()
+	l.services.Automation.Kill()
 	r = l.run(l.machine("-v", "/api/vcenter/vm")...)
 	got := regexp.MustCompile(`(?m)^[<>] (.*: .*|HTTP.*)\n`).ReplaceAllString(l.steady(r.stderr), "")
 	want = `* session ID of an earlier run
