@@ -124,13 +124,9 @@ func (l *lab) read(name string) string {
 	return string(content)
 }
 
-func (l *lab) sessions() int {
-	return l.services.Automation.Sessions() + l.services.VSphere.Sessions() + l.cloud.Sessions()
-}
+func (l *lab) sessions() int { return l.services.Sessions() + l.cloud.Sessions() }
 
-func (l *lab) logins() int {
-	return l.services.Automation.Logins() + l.services.VSphere.Logins() + l.cloud.Logins()
-}
+func (l *lab) logins() int { return l.services.Logins() + l.cloud.Logins() }
 
 // vms is what the answer with the list of VMs holds, whatever its form.
 const vms = "web02"
