@@ -5,10 +5,9 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/vmsso/vmsso"
-	"github.com/vmsso/vmsso/soap"
+	"github.com/vmsso/vmsso/automation"
 	"github.com/vmsso/vmsso/tokensource"
 )
 
@@ -21,18 +20,14 @@ func main() {
 		log.Fatal(err)
 	}
 	client, transport, err := vmsso.Wrap(http.DefaultClient, vmsso.Config{
-		Endpoint: "https://vcenter.example.com/sdk",
-		Source:   source,
-		Auth:     &soap.Authenticator{},
+		Endpoint: "https://vcenter.example.com", Source: source, Auth: &automation.Authenticator{},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer transport.Close() // logs out
 
-	resp, err := client.Post("https://vcenter.example.com/sdk", "text/xml", strings.NewReader(
-		`<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><CurrentTime xmlns="urn:vim25">`+
-			`<_this type="ServiceInstance">ServiceInstance</_this></CurrentTime></Body></Envelope>`))
+	resp, err := client.Get("https://vcenter.example.com/api/vcenter/vm")
 	if err != nil {
 		log.Print(err)
 		return
