@@ -2,6 +2,7 @@ package vmsso
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,10 +73,13 @@ type Defaults struct{}
 func (Defaults) Classify(*http.Request, []byte) Class { return Normal }
 
 // Probe cannot tell and therefore takes the session for dead: the verdict
-// [Perhaps] then leads to a login.
+// [Perhaps] then leads to a login. Config.KeepAlive needs a Probe that asks, and
+// does nothing without.
 func (Defaults) Probe(context.Context, http.RoundTripper, *url.URL, *Session) error {
-	return ErrNoSession
+	return errNoProbe
 }
+
+var errNoProbe = fmt.Errorf("%w as far as can be told: the Authenticator has no Probe that asks", ErrNoSession)
 
 // Apply sets the session's headers and cookies, replacing those of the same
 // name that the caller set. Others of the caller stay. A header whose values are

@@ -64,7 +64,7 @@ func (k *keeper) tick() {
 	ctx := context.Background()
 	err := k.t.probe(ctx, s)
 	k.t.events.keepAlive(ctx, s, err)
-	if errors.Is(err, ErrNoSession) {
+	if errors.Is(err, ErrNoSession) && !errors.Is(err, errNoProbe) {
 		k.t.drop(ctx, s, false) // the next request logs in
 	}
 	k.next(k.every)

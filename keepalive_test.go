@@ -273,3 +273,45 @@ func TestCookieOfAKeepAliveIsTakenOver(t *testing.T) {
 		})
 	}
 }
+
+// An authenticator of somebody's own that has no Probe: nothing keeps its sessions alive, and none is lost for it.
+func TestKeepAliveWithoutAProbeKeepsTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem()
+		var seen []error
+		tr := newTransport(t, s, keepAlive(time.Minute), func(c *vmsso.Config) {
+			c.Auth = &mute{auth: auth{sys: s}}
+			c.Trace = &vmsso.Trace{KeepAlive: func(_ string, err error) { seen = append(seen, err) }}
+		})
+		for range 3 {
+			get(t, tr)
+			time.Sleep(2 * time.Minute)
+		}
+		if err := tr.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if logins, live := s.counts(); logins != 1 || live != 0 {
+			t.Errorf("%d logins, %d sessions live after Close, want 1 and 0", logins, live)
+		}
+		if len(seen) == 0 || seen[0] == nil {
+			t.Errorf("the trace got %v, want an error that says why", seen)
+		}
+	})
+}
+
+// mute cannot be asked whether a session lives.
+type mute struct {
+	vmsso.Defaults
+	auth auth
+}
+
+func (m *mute) Login(ctx context.Context, rt http.RoundTripper, u *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
+	return m.auth.Login(ctx, rt, u, tok)
+}
+
+func (m *mute) Logout(ctx context.Context, rt http.RoundTripper, u *url.URL, s *vmsso.Session) error {
+	return m.auth.Logout(ctx, rt, u, s)
+}
+
+func (m *mute) Expired(resp *http.Response) vmsso.Verdict { return m.auth.Expired(resp) }

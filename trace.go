@@ -19,7 +19,7 @@ type Trace struct {
 	Expired    func(session string)                                // the server ended it
 	Replay     func(method, path string)                           // a request is sent again in a new session
 	Retry      func(method, path string, attempt int, wait time.Duration)
-	KeepAlive  func(session string, err error) // err wraps ErrNoSession if the session has ended
+	KeepAlive  func(session string, err error) // err wraps ErrNoSession if the session has ended, or the Authenticator cannot ask
 	Logout     func(session string, err error)
 	StoreFault func(op string, err error) // "load", "lock", "save" or "release" failed; the session lives in memory
 }
