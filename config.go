@@ -45,8 +45,8 @@ type Config struct {
 	StoreKey []byte
 
 	// MaxRetries is how often a request that did not happen (no connection,
-	// 429, 503 with Retry-After) or that is idempotent is repeated. 0 means 2;
-	// negative means none, which is the choice where the caller's own code
+	// 429, 503 with a Retry-After of 30 s at most) or that is idempotent is
+	// repeated. 0 means 2; negative means none, which is the choice where the caller's own code
 	// repeats requests around the transport: else both do. A login that was
 	// refused is not made again, whoever repeats.
 	MaxRetries int

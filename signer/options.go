@@ -38,9 +38,9 @@ type Options struct {
 // the reason. The times in an assertion are not looked at; those of a
 // certificate are.
 //
-// A private key of crypto/rsa or crypto/ecdsa makes one signature here, on
-// trial; a key of any other kind, which may be elsewhere, has all its signatures
-// checked with the public key that it has now.
+// The key makes one signature here, on trial. Of a key that is not of crypto/rsa
+// or crypto/ecdsa, and may be elsewhere, all later ones are checked too, with the
+// public key that it has now.
 func (o Options) New(c Credentials) (*Signer, error) {
 	o, err := o.withDefaults()
 	if err != nil {
