@@ -59,7 +59,7 @@ func (v *VCenter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "api", "rest":
 		v.Automation.ServeHTTP(w, r)
 	case "lookupservice":
-		NewLookup(LookupConfig{Services: LookupServices("https://"+r.Host)}).ServeHTTP(w, r)
+		NewLookup(LookupConfig{Services: LookupServices("https://" + r.Host)}).ServeHTTP(w, r)
 	default:
 		v.VSphere.ServeHTTP(w, r)
 	}
