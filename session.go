@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -57,11 +58,11 @@ func (s *Session) same(other *Session) bool {
 // withCookies returns a copy of the session with the values of its cookies that
 // an answer from there sets anew, or nil if none is. Other cookies are the caller's
 // matter; one that is deleted shows when the server refuses the session.
-func (s *Session) withCookies(set []*http.Cookie, from *url.URL) *Session {
+func (s *Session) withCookies(set []*http.Cookie, from, endpoint *url.URL) *Session {
 	var next *Session
 	for _, c := range set {
 		i := slices.IndexFunc(s.Cookies, func(old *http.Cookie) bool { return old.Name == c.Name && old.MaxAge >= 0 })
-		if i < 0 || c.Value == s.Cookies[i].Value || !replaces(c, from) {
+		if i < 0 || c.Value == s.Cookies[i].Value || !replaces(c, from, endpoint) {
 			continue
 		}
 		if next == nil {
@@ -79,11 +80,23 @@ func (s *Session) withCookies(set []*http.Cookie, from *url.URL) *Session {
 
 // replaces tells whether a cookie is one with a value for the host and path that
 // it came from (RFC 6265, section 5.3), and not for others below the same domain.
-func replaces(c *http.Cookie, from *url.URL) bool {
-	rest, within := strings.CutPrefix(from.Path, strings.TrimSuffix(c.Path, "/"))
+// Another service of the host may have a cookie of the same name for its own path,
+// as PBM has: that one does not reach the endpoint, where the session was made.
+func replaces(c *http.Cookie, from, endpoint *url.URL) bool {
+	scope := c.Path
+	if !strings.HasPrefix(scope, "/") {
+		scope = path.Dir("/" + strings.TrimPrefix(from.Path, "/"))
+	}
 	return c.Value != "" && c.MaxAge >= 0 && (c.Expires.IsZero() || c.Expires.After(time.Now())) &&
 		(c.Domain == "" || strings.EqualFold(strings.TrimPrefix(c.Domain, "."), from.Hostname())) &&
-		within && (rest == "" || rest[0] == '/')
+		covers(scope, from.Path) && covers(scope, endpoint.Path)
+}
+
+// covers tells whether a cookie for this path goes to that one too (RFC 6265,
+// section 5.1.4).
+func covers(scope, path string) bool {
+	rest, below := strings.CutPrefix(path, strings.TrimSuffix(scope, "/"))
+	return below && (rest == "" || rest[0] == '/')
 }
 
 // ID is a hash of the session's headers and cookies, fit for logs and for

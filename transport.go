@@ -126,7 +126,6 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	}
 	x.bound = s
 	x.t.keeper.use()
-	x.t.renewIfOld(ctx, s)
 	resp, err := x.attempt(s)
 	if err != nil || x.replayed {
 		return resp, err
@@ -134,7 +133,8 @@ func (x *exchange) authenticated() (*http.Response, error) {
 	verdict := x.t.auth.Expired(resp)
 	if verdict == No {
 		x.t.breaker.works(s)
-		x.t.adopt(s, resp)
+		// Not before the request, which the end of the old session could meet.
+		x.t.renewIfOld(ctx, x.t.adopt(s, resp))
 		return resp, nil
 	}
 	if !x.t.gone(ctx, verdict, s) {
@@ -225,16 +225,17 @@ func (t *Transport) gone(ctx context.Context, verdict Verdict, s *Session) bool 
 	return !t.breaker.worn(s) && errors.Is(t.probe(ctx, s), ErrNoSession)
 }
 
-// adopt takes over the cookies of session s that the response sets anew. Those
-// of an answer that comes late, from a session that was replaced meanwhile, are
-// not taken over.
-func (t *Transport) adopt(s *Session, resp *http.Response) {
+// adopt takes over the cookies of session s that the response sets anew, and
+// returns the session with them. Those of an answer that comes late, from a session
+// that was replaced meanwhile, are not taken over.
+func (t *Transport) adopt(s *Session, resp *http.Response) *Session {
 	if len(s.Cookies) == 0 || resp.Header["Set-Cookie"] == nil {
-		return
+		return s
 	}
-	if next := s.withCookies(resp.Cookies(), resp.Request.URL); next != nil {
-		t.session.CompareAndSwap(s, next)
+	if next := s.withCookies(resp.Cookies(), resp.Request.URL, t.endpoint); next != nil && t.session.CompareAndSwap(s, next) {
+		return next
 	}
+	return s
 }
 
 // drop forgets session s and tells whether it did: it was not replaced already. A

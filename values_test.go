@@ -50,6 +50,7 @@ func TestCookiesThatTheServerSetsAnewAreSentFromThenOn(t *testing.T) {
 		{"deleted", "session=x; Max-Age=0", "session=first; lb=node-1"},
 		{"empty", "session=", "session=first; lb=node-1"},
 		{"one that is deleted from requests", "stale=x", "session=first; lb=node-1"},
+		{"for the service that sets it", "session=second; Path=/set", "session=first; lb=node-1"},
 	} {
 		s := newSystem()
 		tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = &settingAuth{auth: auth{sys: s}} })
