@@ -1,15 +1,14 @@
-// Otel shows where OpenTelemetry's otelhttp goes: outside the transport it sees
-// what the program asked for, inside it what went over the wire, logins among it.
+// Otel shows where OpenTelemetry's otelhttp goes: around the transport it sees what the
+// program asked for, below it what was sent, logins too. The part to copy is client.go.
 package main
 
 import (
 	"context"
-	"crypto/x509"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -20,36 +19,30 @@ import (
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	spans := tracetest.NewSpanRecorder() // instead of an exporter
+	if err := run(context.Background(), spans); err != nil {
 		log.Fatal(err)
+	}
+	for _, span := range spans.Ended() {
+		fmt.Println(span.Name())
 	}
 }
 
-func run(ctx context.Context) error {
-	authority := vmssotest.NewAuthority() // instead of a vCenter
-	vcenter := vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: []*x509.Certificate{authority.Certificate()}})
+func run(ctx context.Context, spans trace.SpanProcessor) (err error) {
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{}) // instead of a vCenter
 	server := vmssotest.Listen(vcenter)
 	defer server.Close()
 
-	spans := tracetest.NewSpanRecorder() // instead of an exporter
-	provider := otelhttp.WithTracerProvider(trace.NewTracerProvider(trace.WithSpanProcessor(spans)))
-	named := func(where string) otelhttp.Option {
-		return otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
-			return where + r.Method + " " + r.URL.Path // neither headers nor bodies: they hold secrets
-		})
-	}
-
-	transport, err := vmsso.New(vmsso.Config{
+	client, transport, err := newClient(vmsso.Config{
 		Endpoint: server.URL,
-		Source:   tokensource.Static(&vmsso.Token{Assertion: authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
+		Source:   tokensource.Static(&vmsso.Token{Assertion: vcenter.Authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
 		Auth:     &automation.Authenticator{},
-		Base:     otelhttp.NewTransport(server.Transport(), provider, named("  sent: ")),
-	})
+		Base:     server.Transport(),
+	}, trace.NewTracerProvider(trace.WithSpanProcessor(spans)))
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: otelhttp.NewTransport(transport, provider, named("asked: "))}
-
+	defer func() { err = errors.Join(err, transport.Close()) }() // logs out
 	for range 2 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/vcenter/vm", nil)
 		if err != nil {
@@ -59,14 +52,8 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp.Body.Close()
-		vcenter.Kill() // the second request finds its session gone
-	}
-	if err := transport.Close(); err != nil {
-		return err
-	}
-	for _, span := range spans.Ended() {
-		fmt.Println(span.Name())
+		resp.Body.Close() // ends the span
+		vcenter.Kill()    // the second request finds its session gone
 	}
 	return nil
 }
