@@ -32,6 +32,41 @@
 //     serves a whole vCenter. Package lookup finds its endpoints.
 //   - Package vmssotest has strict in-process servers to test against.
 //
+// # For whom what
+//
+// What is worth setting in a [Config], by the kind of program; - is the zero value.
+// NewFile and its like are of package tokensource, FileStore is of cookiejar; soap
+// stands for &soap.Authenticator{}, and so on.
+//
+//	                controller            command line          exporter               backup proxy
+//	                runs for months,      runs for seconds,     runs for months,       runs for months,
+//	                watches a vCenter     again and again       asks many vCenters     passes long streams
+//
+//	Source          NewFile, of a         FromEnv, then NewSTS; NewSTS below a Reuse   NewSTS with the
+//	                mounted Secret        or NewExec            for each SSO domain    Certificate of a
+//	                                                                                   solution user
+//	Auth            soap, for views;      automation            soap, for performance; soap, for /folder;
+//	                automation                                  automation             vcloud, for /transfer
+//
+//	Store, Identity FileStore: a restart  FileStore: the runs   -                      -
+//	                is no login           share a session
+//	StoreKey        from its Secret       from the key ring     -                      -
+//	KeepAlive       10 min: views         -                     -                      10 min: no call comes
+//	                outlive a pause                                                    while a stream lasts
+//	MaxAge          20 h: less than the   -                     -                      -
+//	                server's limit
+//	MaxRetries      -1: its work queue    -                     -1: the next scrape    -
+//	                tries again                                 tries again
+//	ReplayBody      -                     -                     -                      -1: nothing is kept
+//	ExpectContinue  -                     -                     -                      1 MiB: a dead session
+//	                                                                                   costs no upload
+//	Logger, Trace   Logger                -                     Trace: its own metrics Logger
+//	Close           leaves the session    leaves the session    logs out               logs out
+//
+// Each system has a Transport of its own, for as long as the program runs; Base
+// may be one for all of them. A program that needs SOAP and REST of one vCenter
+// takes two, below [Routes].
+//
 // # The http.RoundTripper contract
 //
 // The documentation of http.RoundTripper asks implementations not to interpret

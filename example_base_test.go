@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/vmsso/vmsso"
@@ -16,19 +16,31 @@ import (
 )
 
 // The base transport decides whom to trust. Here it trusts a CA that the system
-// does not know, and goes through a proxy.
+// does not know, and goes through a proxy where the environment names one.
 func Example_caAndProxy() {
-	caPEM := []byte("-----BEGIN CERTIFICATE-----\n…") // of vCenter: https://vcenter.example.com/certs/download.zip
+	server := vmssotest.Listen(http.NotFoundHandler())
+	defer server.Close()
+	// Of a vCenter: os.ReadFile of what https://vcenter.example.com/certs/download.zip has.
+	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(caPEM)
+	if !roots.AppendCertsFromPEM(caPEM) {
+		fmt.Println("the file has no certificate")
+		return
+	}
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig = &tls.Config{RootCAs: roots}
-	base.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example.com:3128"})
+	base.Proxy = http.ProxyFromEnvironment // or http.ProxyURL
 
-	cfg := vmsso.Config{Base: base} // and in STSConfig.Base
-	fmt.Println(cfg.Base != nil)
-	// Output: true
+	client := &http.Client{Transport: base} // base is for vmsso.Config.Base, and for STSConfig.Base
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 404 Not Found
 }
 
 // A base transport that trusts one certificate, known by its SHA-256 thumbprint.

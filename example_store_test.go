@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/vmsso/vmsso"
-	"github.com/vmsso/vmsso/soap"
+	"github.com/vmsso/vmsso/automation"
 	"github.com/vmsso/vmsso/tokensource"
+	"github.com/vmsso/vmsso/vmssotest"
 )
 
 // A memory is a SessionStore for the transports of one process. A store for Redis or
@@ -92,19 +93,32 @@ func newMemory() *memory {
 
 // A store of one's own. vmssotest.TestSessionStore tells whether it is one.
 func ExampleSessionStore() {
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
+	defer server.Close()
 	store := newMemory()
 	for range 2 { // the second takes the session of the first
-		transport, err := vmsso.New(vmsso.Config{
-			Endpoint: "https://vcenter.example.com/sdk",
-			Source:   tokensource.Static(&vmsso.Token{Assertion: "<saml2:Assertion …>"}),
-			Auth:     &soap.Authenticator{},
+		client, transport, err := vmsso.Wrap(&http.Client{Transport: server.Transport()}, vmsso.Config{
+			Endpoint: server.URL,
+			Source:   tokensource.Static(&vmsso.Token{Assertion: vcenter.Authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
+			Auth:     &automation.Authenticator{},
 			Store:    store,
 			Identity: "alice@vsphere.local",
 		})
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
-		_ = &http.Client{Transport: transport}
+		resp, err := client.Get(server.URL + "/api/vcenter/vm")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp.Body.Close()
 		transport.Close() // leaves the session in the store
+		fmt.Println(resp.Status, "logins:", vcenter.Logins())
 	}
+	// Output:
+	// 200 OK logins: 1
+	// 200 OK logins: 1
 }

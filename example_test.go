@@ -2,7 +2,6 @@ package vmsso_test
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,40 +15,22 @@ import (
 	"github.com/vmsso/vmsso/vmssotest"
 )
 
-// vcenter stands for a vCenter Server with its token service.
-func vcenter() (vsphere *vmssotest.VSphere, server *vmssotest.Server) {
-	authority := vmssotest.NewAuthority()
-	vsphere = vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: []*x509.Certificate{authority.Certificate()}})
-	mux := http.NewServeMux()
-	mux.Handle("/sts/", vmssotest.NewSTS(vmssotest.STSConfig{
-		Authority: authority,
-		Users:     map[string]string{"alice@vsphere.local": "pass"},
-	}))
-	mux.Handle("/", vsphere)
-	return vsphere, vmssotest.Listen(mux)
-}
-
 const currentTime = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><CurrentTime xmlns="urn:vim25"><_this type="ServiceInstance">ServiceInstance</_this></CurrentTime></Body></Envelope>`
 
 // Existing code that takes an *http.Client is logged in by wrapping that.
 func ExampleWrap() {
-	vsphere, server := vcenter()
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{Users: map[string]string{"alice@vsphere.local": "secret"}})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
 	defer server.Close()
+	base := server.Transport() // elsewhere http.DefaultTransport
 
-	source, err := tokensource.NewSTS(tokensource.STSConfig{
-		URL:      server.URL,
-		Username: "alice@vsphere.local",
-		Password: "pass",
-		Base:     server.Transport(),
-	})
+	source, err := tokensource.NewSTS(tokensource.STSConfig{URL: server.URL, Username: "alice@vsphere.local", Password: "secret", Base: base})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	client, transport, err := vmsso.Wrap(&http.Client{Transport: server.Transport()}, vmsso.Config{
-		Endpoint: server.URL + "/sdk",
-		Source:   source,
-		Auth:     &soap.Authenticator{},
+	client, transport, err := vmsso.Wrap(&http.Client{Transport: base}, vmsso.Config{
+		Endpoint: server.URL + "/sdk", Source: source, Auth: &soap.Authenticator{},
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -64,8 +45,8 @@ func ExampleWrap() {
 			return
 		}
 		resp.Body.Close()
-		fmt.Println(resp.Status, "logins:", vsphere.Logins())
-		vsphere.Kill() // an administrator ends the session; the next call does not notice
+		fmt.Println(resp.Status, "logins:", vcenter.Logins())
+		vcenter.Kill() // an administrator ends the session; the next call does not notice
 	}
 	// Output:
 	// 200 OK logins: 1
@@ -75,12 +56,14 @@ func ExampleWrap() {
 // Code that sets a RoundTripper by itself, as users of govmomi do, takes the
 // transport.
 func ExampleNew() {
-	_, server := vcenter()
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
 	defer server.Close()
+	assertion := vcenter.Authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})
 
 	transport, err := vmsso.New(vmsso.Config{
-		Endpoint: server.URL,
-		Source:   tokensource.Static(&vmsso.Token{Assertion: "<saml2:Assertion …"}),
+		Endpoint: server.URL + "/sdk",
+		Source:   tokensource.Static(&vmsso.Token{Assertion: assertion}),
 		Auth:     &soap.Authenticator{},
 		Base:     server.Transport(), // where the CA, a proxy or a pinned certificate goes
 	})
@@ -88,29 +71,38 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	defer transport.Close()
+	defer transport.Close() // logs out
 
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	_, err = transport.Session(ctx) // logs in
-	fmt.Println(errors.Is(err, vmsso.ErrUnsupportedToken))
-	// Output: true
+	client := &http.Client{Transport: transport, Timeout: time.Minute}
+	resp, err := client.Post(server.URL+"/sdk", "text/xml", strings.NewReader(currentTime))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 200 OK
 }
 
 // An error tells at which stage the login failed, and what it comes down to.
 func ExampleLoginError() {
-	_, server := vcenter()
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{Users: map[string]string{"alice@vsphere.local": "secret"}})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
 	defer server.Close()
-
-	source, _ := tokensource.NewSTS(tokensource.STSConfig{
-		URL: server.URL, Username: "alice@vsphere.local", Password: "wrong", Base: server.Transport(),
-	})
-	transport, _ := vmsso.New(vmsso.Config{
-		Endpoint: server.URL, Source: source, Auth: &soap.Authenticator{}, Base: server.Transport(),
-	})
+	base := server.Transport()
+	source, err := tokensource.NewSTS(tokensource.STSConfig{URL: server.URL, Username: "alice@vsphere.local", Password: "wrong", Base: base})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	transport, err := vmsso.New(vmsso.Config{Endpoint: server.URL, Source: source, Auth: &soap.Authenticator{}, Base: base})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer transport.Close()
 
-	_, err := transport.Session(context.Background())
+	_, err = transport.Session(context.Background())
 	var login *vmsso.LoginError
 	if errors.As(err, &login) {
 		fmt.Println(login.Stage, login.Status, login.Fault)
@@ -125,30 +117,24 @@ func ExampleLoginError() {
 
 // One http.Client can serve all of a vCenter, with a session for each protocol.
 func ExampleNewRoutes() {
-	authority := vmssotest.NewAuthority() // instead of a vCenter
-	trust := []*x509.Certificate{authority.Certificate()}
-	mux := http.NewServeMux()
-	mux.Handle("/", vmssotest.NewVSphere(vmssotest.VSphereConfig{Trust: trust}))
-	mux.Handle("/api/", vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: trust}))
-	server := vmssotest.Listen(mux)
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
 	defer server.Close()
-	base := server.Transport()
-	source := tokensource.Static(&vmsso.Token{Assertion: authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})})
+	source := tokensource.Static(&vmsso.Token{Assertion: vcenter.Authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})})
 
-	vim, err := vmsso.New(vmsso.Config{Endpoint: server.URL, Source: source, Auth: &soap.Authenticator{}, Base: base})
+	config := vmsso.Config{Endpoint: server.URL, Source: source, Base: server.Transport(), Auth: &soap.Authenticator{}}
+	vim, err := vmsso.New(config)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	rest, err := vmsso.New(vmsso.Config{Endpoint: server.URL, Source: source, Auth: &automation.Authenticator{}, Base: base})
+	config.Auth = &automation.Authenticator{}
+	rest, err := vmsso.New(config)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	routes, err := vmsso.NewRoutes(map[string]http.RoundTripper{
-		"/sdk": vim, "/folder": vim, // files of datastores are served in the session of SOAP
-		"/api": rest, "/rest": rest,
-	})
+	routes, err := vmsso.NewRoutes(map[string]http.RoundTripper{"/": vim, "/api": rest, "/rest": rest})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -165,15 +151,7 @@ func ExampleNewRoutes() {
 		resp.Body.Close()
 		fmt.Println(path, resp.Status)
 	}
-	resp, err := client.Post(server.URL+"/sdk", "text/xml", strings.NewReader(currentTime))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	resp.Body.Close()
-	fmt.Println("/sdk", resp.Status)
 	// Output:
 	// /api/vcenter/vm 200 OK
 	// /folder/vm-1/vm-1.vmx?dsName=datastore1 200 OK
-	// /sdk 200 OK
 }

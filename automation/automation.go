@@ -5,6 +5,11 @@
 // vmware-api-session-id, until the session is deleted.
 //
 // The token must be delegatable, as those of package tokensource's STS are.
+//
+//	a bearer token, or one with an RSA key          REST
+//	a token with an ECDSA key, on newer servers     JSONRPC
+//	a token that is too large for a header,
+//	such as one of a user in hundreds of groups     JSONRPC
 package automation
 
 import (

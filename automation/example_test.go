@@ -1,9 +1,8 @@
 package automation_test
 
 import (
-	"crypto/x509"
+	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -14,13 +13,13 @@ import (
 )
 
 func ExampleAuthenticator() {
-	authority := vmssotest.NewAuthority()
-	server := vmssotest.Listen(vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: []*x509.Certificate{authority.Certificate()}}))
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
 	defer server.Close()
 
 	client, transport, err := vmsso.Wrap(&http.Client{Transport: server.Transport()}, vmsso.Config{
 		Endpoint: server.URL,
-		Source:   tokensource.Static(&vmsso.Token{Assertion: authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
+		Source:   tokensource.Static(&vmsso.Token{Assertion: vcenter.Authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
 		Auth:     &automation.Authenticator{},
 	})
 	if err != nil {
@@ -35,21 +34,25 @@ func ExampleAuthenticator() {
 		return
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	fmt.Println(resp.Status, len(text) > 2)
-	// Output: 200 OK true
+	var machines []struct{ Name string }
+	if err := json.NewDecoder(resp.Body).Decode(&machines); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(resp.Status, len(machines), "machines")
+	// Output: 200 OK 3 machines
 }
 
 // A program whose calls are JSON-RPC, as those of VMware's SDKs are, can log in
 // by that protocol too.
 func ExampleAuthenticator_jsonRPC() {
-	authority := vmssotest.NewAuthority()
-	server := vmssotest.Listen(vmssotest.NewAutomation(vmssotest.AutomationConfig{Trust: []*x509.Certificate{authority.Certificate()}}))
+	vcenter := vmssotest.NewVCenter(vmssotest.VCenterConfig{})
+	server := vmssotest.Listen(vcenter) // instead of a vCenter
 	defer server.Close()
 
 	client, transport, err := vmsso.Wrap(&http.Client{Transport: server.Transport()}, vmsso.Config{
 		Endpoint: server.URL,
-		Source:   tokensource.Static(&vmsso.Token{Assertion: authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
+		Source:   tokensource.Static(&vmsso.Token{Assertion: vcenter.Authority.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"})}),
 		Auth:     &automation.Authenticator{Protocol: automation.JSONRPC},
 	})
 	if err != nil {
@@ -66,7 +69,11 @@ func ExampleAuthenticator_jsonRPC() {
 		return
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	fmt.Println(resp.Status, strings.Contains(string(text), "com.vmware.vcenter.VM.summary"))
-	// Output: 200 OK true
+	var answer struct{ Result struct{ Output []any } }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(resp.Status, len(answer.Result.Output), "machines")
+	// Output: 200 OK 3 machines
 }

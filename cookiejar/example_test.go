@@ -1,15 +1,13 @@
 package cookiejar_test
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 
-	"github.com/vmsso/vmsso"
-	"github.com/vmsso/vmsso/automation"
 	"github.com/vmsso/vmsso/cookiejar"
 )
 
@@ -42,40 +40,37 @@ func ExampleJar_All() {
 	// Output: cookiejar.Jar(https://vc.example.com:443, 1 cookie)
 }
 
-// The runs of a command share one session, also those that run at the same time: the first one logs in. The key has 32 random bytes, and is kept
-// elsewhere, such as in the key ring of the system.
-func ExampleFileStore() {
-	list := func(ctx context.Context, source vmsso.TokenSource, user string, key []byte) error {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return err
-		}
-		sessions, err := cookiejar.NewFileStore(filepath.Join(cache, "vmlist", "sessions"))
-		if err != nil {
-			return err
-		}
-		client, transport, err := vmsso.Wrap(nil, vmsso.Config{
-			Endpoint: "https://vc.example.com",
-			Source:   source,
-			Auth:     &automation.Authenticator{},
-			Store:    sessions,
-			Identity: user, // and whatever else decides what the session may do
-			StoreKey: key,
-		})
-		if err != nil {
-			return err
-		}
-		defer transport.Close() // leaves the session to the next run; Logout would end it
+// A jar is for one server: net/http/cookiejar would give the cookie to every port of the host.
+func ExampleNew() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "vmware_soap_session", Value: "52d4a1f0", HttpOnly: true})
+		fmt.Fprintln(w, "cookies that came:", len(r.Cookies()))
+	})
+	server, other := httptest.NewServer(handler), httptest.NewServer(handler)
+	defer server.Close()
+	defer other.Close()
 
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://vc.example.com/api/vcenter/vm", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
+	endpoint, err := url.Parse(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	_ = list
+	client := &http.Client{Jar: cookiejar.New(endpoint)}
+	for _, u := range []string{server.URL, server.URL, other.URL} {
+		resp, err := client.Get(u)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_, err = io.Copy(os.Stdout, resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	// Output:
+	// cookies that came: 0
+	// cookies that came: 1
+	// cookies that came: 0
 }

@@ -1,5 +1,10 @@
 // Package cookiejar keeps the session cookies of one server: of one exact origin, which is a scheme, a host and a port.
 //
+//	a session that outlives its program             FileStore, as vmsso.Config.Store
+//	a session that several processes share          FileStore, or a store of one's own
+//	a vmsso.Authenticator of one's own              Jar, for the cookies of the login
+//	a client that logs in by itself                 Jar, as http.Client.Jar
+//
 // The jar of net/http/cookiejar is made for browsers. It follows RFC 6265 in that cookies do not isolate by port, and it lets a server set
 // cookies for a parent domain. A session cookie of a vCenter would then travel to every other service of that host and, when the server
 // asks for it, of that domain. A [Jar] gives a cookie back only to the origin that set it.

@@ -8,10 +8,10 @@ import (
 	"github.com/vmsso/vmsso/vmssotest"
 )
 
-func ExampleClient() {
+func ExampleNew() {
 	net := vmssotest.NewNetwork() // instead of a network with a vCenter
 	defer net.Close()
-	net.Serve("vc.example.test", vmssotest.NewLookup(vmssotest.LookupConfig{Services: vmssotest.LookupServices("https://vc.example.test")}))
+	net.Serve("vc.example.test", vmssotest.NewVCenter(vmssotest.VCenterConfig{}))
 
 	client, err := lookup.New(lookup.Config{URL: "https://vc.example.test", Base: net.Transport()})
 	if err != nil {
@@ -30,7 +30,14 @@ func ExampleClient() {
 	// https://vc.example.test/sts/STSService/vsphere.local
 }
 
+// The URLs that a vCenter has, without a question to it.
 func ExampleWellKnown() {
-	fmt.Println(lookup.WellKnown("vc.example.test").Automation)
-	// Output: https://vc.example.test/api
+	endpoints := lookup.WellKnown("vc.example.test")
+	fmt.Println(endpoints.Vim) // for Config.Endpoint of vmsso
+	fmt.Println(endpoints.Automation)
+	fmt.Println(endpoints.STS) // for STSConfig.URL of package tokensource
+	// Output:
+	// https://vc.example.test/sdk
+	// https://vc.example.test/api
+	// https://vc.example.test/sts/STSService
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/vmsso/vmsso"
@@ -71,22 +72,49 @@ func ExampleOptions() {
 		log.Fatal(err)
 	}
 	header, err := s.VCloudHeader("Finance")
-	fmt.Println(header[len(header)-len(`signature_alg="SHA1withRSA"`):], err)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.HasSuffix(header, `signature_alg="SHA1withRSA"`))
 
 	_, err = s.Message([]byte(`<LoginByToken xmlns="urn:vim25"></LoginByToken>`), time.Now())
 	fmt.Println(err)
 	// Output:
-	// signature_alg="SHA1withRSA" <nil>
+	// true
 	// not a usable key: a SOAP message has no RSA signatures with SHA-1: it takes SHA-256, SHA-384 and SHA-512
+}
+
+// Whose token it is, and for whom. Nothing of that is verified: Verify does.
+func ExampleParseAssertion() {
+	_, assertion := exampleToken()
+	a, err := signer.ParseAssertion(assertion)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(a.Subject, "until", a.Expires.Format(time.RFC3339))
+	fmt.Println("held by", a.Holder.Subject)
+	// Output:
+	// test-solution@vsphere.local until 2049-12-31T00:00:00Z
+	// held by CN=test-solution,O=vmsso vectors
 }
 
 // A program that passes tokens on may want to know whose they are.
 func ExampleVerify() {
-	_, assertion := exampleToken()
-	issuer := vmssotest.NewAuthority() // not that of the token
-	_, err := signer.Verify(assertion, []*x509.Certificate{issuer.Certificate()}, time.Now())
-	fmt.Println("unusable:", errors.Is(err, vmsso.ErrUnsupportedToken))
+	issuer, stranger := vmssotest.NewAuthority(), vmssotest.NewAuthority() // elsewhere the STS's certificate is in a file
+	trust := []*x509.Certificate{issuer.Certificate()}
+	for _, assertion := range []string{
+		issuer.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"}),
+		stranger.Issue(vmssotest.Claims{Subject: "alice@vsphere.local"}),
+	} {
+		a, err := signer.Verify(assertion, trust, time.Now())
+		if err != nil {
+			fmt.Println("unusable:", errors.Is(err, vmsso.ErrUnsupportedToken))
+			continue
+		}
+		fmt.Println(a.Subject)
+	}
 	// Output:
+	// alice@vsphere.local
 	// unusable: true
 }
 

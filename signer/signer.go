@@ -5,6 +5,14 @@
 //
 // Most programs do not use it directly: packages soap, automation, vcloud and
 // tokensource do.
+//
+//	a SOAP message                                  New, then Signer.Envelope, Message or RawMessage
+//	a login to vSphere Automation                   New, then Signer.AutomationHeader (REST) or JSONRPC
+//	a login to vCloud Director                      New, then Signer.VCloudHeader
+//	any of them, over and over, with other tokens   Cache
+//	another hash, other times                       Options.New
+//	what an assertion says                          ParseAssertion
+//	whether that is true                            Verify
 package signer
 
 import (

@@ -7,6 +7,11 @@
 // This is what VMware's document "Establishing a Single Sign On Session with a
 // vCenter Server" describes.
 //
+//	/sdk: inventory, views, performance, events, tasks              here
+//	/folder, /nfc and the other file services, in the same session  here
+//	an ESXi host's own /sdk, if it trusts the token's issuer        here
+//	/api and /rest                                                  package automation
+//
 // # Below govmomi
 //
 // In a program that imports govmomi's package soap as well, the name vsoap
@@ -18,8 +23,8 @@
 //	vc, err := vim25.NewClient(ctx, client)
 //
 // What govmomi makes of that client for other services (NewServiceClient, and
-// with it rest, pbm, vslm and others) does not inherit the transport: set it on
-// each.
+// with it rest, pbm, vslm and others) does not inherit the transport. The module
+// github.com/vmsso/vmsso/contrib/govmomi puts it under all of them.
 package soap
 
 import (

@@ -73,46 +73,20 @@ func ExampleLoadPKCS12() {
 	// Output: CN=test-solution,O=vmsso vectors
 }
 
-// A program of the company's own that gets tokens, perhaps slowly: Reuse asks it
-// only when a token is about to expire.
-func ExampleNewExec() {
-	source, err := tokensource.NewExec(tokensource.ExecConfig{
-		Command: "/usr/local/bin/get-token", // prints <saml2:Assertion …>, or {"assertion": "<saml2:Assertion …>", …}
-		Args:    []string{"--for", "vcenter.example.com"},
-	})
+// The same, where the file is in a vault or a Secret.
+func ExamplePKCS12() {
+	data, err := os.ReadFile("testdata/modern.p12") // elsewhere from the vault
 	if err != nil {
 		log.Fatal(err)
 	}
-	tok, err := tokensource.Reuse(source, 0).Token(context.Background())
+	certificate, err := tokensource.PKCS12(data, "pässwörd €")
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(tok)
-}
-
-// What govc needs, and nothing else, configures the program.
-func ExampleFromEnv() {
-	env, err := tokensource.FromEnv(os.Getenv)
-	if err != nil {
+	config := tokensource.STSConfig{URL: "https://vcenter.example.com", Certificate: certificate}
+	if _, err := tokensource.NewSTS(config); err != nil { // checks that the key can sign
 		log.Fatal(err)
 	}
-	source, err := tokensource.NewSTS(env.STS)
-	if err != nil {
-		log.Fatal(err)
-	}
-	transport, err := vmsso.New(vmsso.Config{Endpoint: env.Endpoint, Base: env.Base, Source: source, Auth: &soap.Authenticator{}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer transport.Close()
-}
-
-// A variable is read for each token.
-func ExampleFunc() {
-	source := tokensource.Func(func(ctx context.Context) (*vmsso.Token, error) {
-		return tokensource.Static(&vmsso.Token{Assertion: os.Getenv("SAML_TOKEN")}).Token(ctx)
-	})
-	_, err := source.Token(context.Background())
-	fmt.Println(err)
-	// Output: tokensource: not a usable SAML 2.0 token: it is empty
+	fmt.Println(certificate.Leaf.Subject)
+	// Output: CN=test-solution,O=vmsso vectors
 }

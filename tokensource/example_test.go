@@ -44,17 +44,19 @@ func ExampleNewFile() {
 	// Output: Token(holder-of-key, 5215 bytes, expires 2049-12-31T00:00:00Z)
 }
 
-// A new token for each login, by user name and password.
-func ExampleNewSTS() {
-	source, err := tokensource.NewSTS(tokensource.STSConfig{
-		URL:      "https://vcenter.example.com",
-		Username: "jo@vsphere.local",
-		Password: os.Getenv("VCENTER_PASSWORD"),
+// A function that gets a token in a way of its own. Static checks what it got.
+func ExampleFunc() {
+	source := tokensource.Func(func(ctx context.Context) (*vmsso.Token, error) {
+		assertion, err := os.ReadFile("testdata/bearer.xml") // or a call of your own service
+		if err != nil {
+			return nil, err
+		}
+		return tokensource.Static(&vmsso.Token{Assertion: string(assertion)}).Token(ctx)
 	})
+	tok, err := source.Token(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := source.Token(context.Background()); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(tok)
+	// Output: Token(bearer, 3913 bytes, expires 2049-12-31T00:00:00Z)
 }

@@ -9,6 +9,10 @@
 //	a token in the program's hands                                Static
 //	a function that gets one                                      Func
 //	any of them, for several transports or slow to ask            Reuse above it
+//
+// A bearer token is as good as a password for as long as it lives. A holder-of-key
+// token is worth nothing without its key: it is for programs that run by themselves.
+// The documentation of package vmsso has what else is for whom.
 package tokensource
 
 import (

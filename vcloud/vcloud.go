@@ -13,6 +13,11 @@
 // The token's audience must be the entity ID of the organization's SAML
 // metadata.
 //
+//	a user of a tenant                              Authenticator{Org: "Finance"}
+//	a user of the provider                          Authenticator{}
+//	a program that was made for one API version     Version
+//	a system that does not know its own name        LoginPath
+//
 // # API versions
 //
 // Versions are compared number by number: 5.6 < 9.0 < 29.0 < 39.1. The versions
