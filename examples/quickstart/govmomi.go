@@ -12,8 +12,9 @@ import (
 )
 
 // callByGovmomi is step 4: the same below a library that makes its own
-// http.Client. govmomi gets our transport; there is no Login. Each of its
-// clients, such as that of its package pbm, is given the transport by itself.
+// http.Client. govmomi gets our transport; there is no Login. The clients that it
+// makes of this one, such as that of its package pbm, would not have the transport:
+// module contrib/govmomi puts it under them too.
 func (t *tour) callByGovmomi(ctx context.Context) error {
 	t.out.title("4  govmomi's vcsim, behind a front that verifies logins")
 	transport, err := vmsso.New(vmsso.Config{
