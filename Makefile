@@ -12,6 +12,9 @@ TESTFLAGS   ?=
 # all the same, because it looks at what orders two accesses, not at whether they happened at once; and packages still run side by side.
 RACE        ?= -race -cpu 1
 
+# Each process sleeps a second at its end otherwise, and tests start some hundred.
+export GORACE ?= atexit_sleep_ms=0
+
 BENCH     ?= .
 COUNT     ?= 6
 BENCHTIME ?= 100ms
