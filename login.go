@@ -165,7 +165,7 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	case ctx.Err() != nil: // the source is deaf; another login may be under way by now
 		return nil, nil, context.Cause(ctx)
 	}
-	s, err := t.auth.Login(ctx, t.base, t.endpoint, tok)
+	s, err := t.auth.Login(ctx, punctual{t.base}, t.endpoint, tok)
 	if err != nil {
 		le := loginError(t.endpoint.Host, "login", err)
 		t.refused.note(tok, le)
@@ -176,6 +176,20 @@ func (t *Transport) tryLogin(ctx context.Context) (*Token, *Session, error) {
 	}
 	t.refused.forget()
 	return tok, s, nil
+}
+
+// punctual begins no request of a login whose time is over: a base that is deaf to
+// that answers late, and another login may be under way by then.
+type punctual struct{ http.RoundTripper }
+
+func (p punctual) RoundTrip(req *http.Request) (*http.Response, error) {
+	if ctx := req.Context(); ctx.Err() != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, context.Cause(ctx)
+	}
+	return p.RoundTripper.RoundTrip(req)
 }
 
 func (t *Transport) noToken(err error) error {

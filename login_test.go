@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -182,6 +183,47 @@ func TestHangingSourceIsBoundedByLoginTimeout(t *testing.T) {
 	})
 }
 
+// twoSteps is a login of two requests.
+type twoSteps struct{ auth }
+
+func (a *twoSteps) Login(ctx context.Context, rt http.RoundTripper, u *url.URL, tok *vmsso.Token) (*vmsso.Session, error) {
+	for _, path := range []string{"/hello", "/login"} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath(path).String(), strings.NewReader("x"))
+		if err != nil {
+			return nil, err
+		}
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+	}
+	return a.auth.Login(ctx, rt, u, tok)
+}
+
+// TestLoginWhoseTimeIsOverGoesNoFurther: its base is deaf to the context, and answers the first request after the LoginTimeout.
+func TestLoginWhoseTimeIsOverGoesNoFurther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sent := newSystem(), 0
+		s.onCall = func(req *http.Request) *http.Response {
+			sent++
+			if strings.HasSuffix(req.URL.Path, "/hello") {
+				time.Sleep(40 * time.Second)
+			}
+			return answer(req, 200, "")
+		}
+		tr := newTransport(t, s, func(c *vmsso.Config) { c.Auth = &twoSteps{auth{sys: s}} })
+		if _, err := tr.Session(t.Context()); err == nil {
+			t.Error("no error after the LoginTimeout")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if sent != 1 {
+			t.Errorf("%d requests, want that which was answered late alone", sent)
+		}
+	})
+}
+
 // TestTokenThatComesTooLateIsNotUsed: another login may be under way by then.
 func TestTokenThatComesTooLateIsNotUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -330,6 +372,27 @@ func TestAfterTwoDifferentRefusedTokensTheTransportWaits(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		if status := get(t, tr); status != 200 {
 			t.Errorf("after the window: status %d", status)
+		}
+	})
+}
+
+// Two refusals of a source in one tick of the clock are two.
+func TestAfterTwoRefusalsOfItsSourceTheTransportWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // its clock stands still
+		asked := 0
+		tr := newTransport(t, newSystem(), func(c *vmsso.Config) {
+			c.Source = tokens(func(context.Context) (*vmsso.Token, error) {
+				asked++
+				return nil, &vmsso.LoginError{Stage: "Issue", Err: vmsso.ErrRejected}
+			})
+		})
+		for range 5 {
+			if _, err := tr.RoundTrip(newRequest(t, "GET", "/x", nil)); !errors.Is(err, vmsso.ErrRejected) {
+				t.Fatal(err)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("the source was asked %d times, want 2", asked)
 		}
 	})
 }

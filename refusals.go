@@ -74,18 +74,26 @@ func (r *refusals) note(tok *Token, err *LoginError) {
 		}
 	}
 	err.RetryAfter = wait
-	r.learn([]refusal{{fingerprint(tok), !rejected, time.Now().Add(wait), err}})
+	r.add(refusal{fingerprint(tok), !rejected, time.Now().Add(wait), err})
 }
 
 // noteSource remembers that the source was refused a token now: for the wrong
 // password, say, which another process would send again.
 func (r *refusals) noteSource(err *LoginError) {
 	if errors.Is(err, ErrRejected) && !err.Remembered {
-		r.learn([]refusal{{until: time.Now().Add(max(err.RetryAfter, r.wait)), err: err}})
+		r.add(refusal{until: time.Now().Add(max(err.RetryAfter, r.wait)), err: err})
 	}
 }
 
-// learn adds refusals, which may come from the store and be known already.
+// add adds a refusal of now. Two of a source may be of the same moment, by a clock
+// that ticks slowly, and are two.
+func (r *refusals) add(f refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = append(r.last, f)
+}
+
+// learn adds refusals from the store, which may be known already.
 func (r *refusals) learn(more []refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
