@@ -46,9 +46,9 @@ type Config struct {
 
 	// MaxRetries is how often a request that did not happen (no connection,
 	// 429, 503 with a Retry-After of 30 s at most) or that is idempotent is
-	// repeated. 0 means 2; negative means none, which is the choice where the caller's own code
-	// repeats requests around the transport: else both do. A login that was
-	// refused is not made again, whoever repeats.
+	// repeated. 0 means 2; negative means none, which is the choice where the
+	// caller's own code repeats requests around the transport: else both do. A
+	// login that was refused is not made again, whoever repeats.
 	MaxRetries int
 
 	// LoginTimeout bounds one login, token included. 0 means 30 s.
@@ -69,8 +69,9 @@ type Config struct {
 
 	// KeepAlive is after which time without a request (and up to a fifth more, by
 	// chance) the session is kept alive by a call of its own, for as long as
-	// requests have used it within twelve times that. 0 means never: a session that has ended is replaced when it is
-	// needed, and a server has room for so many only.
+	// requests have used it within twelve times that. 0 means never: a session
+	// that has ended is replaced when it is needed, and a server has room for so
+	// many only.
 	KeepAlive time.Duration
 
 	// MaxAge is after which time a session is replaced even if the server still

@@ -171,3 +171,31 @@ func TestOneReplayPerRequestAlsoWhenItIsRetried(t *testing.T) {
 		}
 	})
 }
+
+// A request is sent again in a new session once, however it is retried: when that session ends too, the caller gets the refusal.
+func TestRetryOfAReplayedRequestIsNotReplayedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sent := newSystem(), 0
+		s.onCall = func(req *http.Request) *http.Response {
+			if req.URL.Path != "/x" {
+				return nil
+			}
+			switch sent++; sent {
+			case 2: // the replay
+				resp := answer(req, http.StatusServiceUnavailable, "busy")
+				resp.Header.Set("Retry-After", "1")
+				return resp
+			case 1, 3:
+				s.kill()
+			}
+			return nil
+		}
+		tr := newTransport(t, s)
+		if status := get(t, tr); status != http.StatusUnauthorized || sent != 3 {
+			t.Errorf("status %d after %d requests, want 401 after 3", status, sent)
+		}
+		if logins, _ := s.counts(); logins != 2 {
+			t.Errorf("%d logins, want 2", logins)
+		}
+	})
+}
